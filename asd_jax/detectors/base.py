@@ -1,0 +1,73 @@
+"""The one idea a detector is made of: what it hears, how it learns, and what it reports of a clip.
+
+The training loop, the checkpoints, the scorers and the metrics know nothing else about a detector.
+"""
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+import flax.struct
+import jax
+
+from asd_jax.data.windows import WindowPolicy
+
+Batch = dict[str, jax.Array]
+"""What the pipeline delivers: `waveform` int16 `[batch, samples]`, `class_id` int32 `[batch]` while training,
+`candidates` bool `[batch, classes]` while scoring (the classes that the clip may truly have)."""
+
+Metrics = dict[str, jax.Array]
+"""Scalars of one step; `loss` is always among them."""
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """All that a step changes, and so all that a checkpoint must hold of a model.
+
+    Attributes:
+        step: steps taken, int32 scalar.
+        key: random key of the run; a step uses `fold_in(key, step)`.
+        params: what the optimiser learns; a dict of trees where there are several networks.
+        statistics: what the network records without gradients (running means and variances).
+        optimizer: Optax state, shaped like `params`.
+    """
+
+    step: jax.Array
+    key: jax.Array
+    params: Any
+    statistics: Any
+    optimizer: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorConfig(abc.ABC):
+    """Settings of one kind of detector; the experiment's `detector` field holds a subclass."""
+
+    @abc.abstractmethod
+    def windows(self) -> WindowPolicy:
+        """How clips of any length become the fixed-length windows that the network hears."""
+
+    @abc.abstractmethod
+    def build(self, classes: int, steps_per_epoch: int, epochs: int) -> "Detector":
+        """The detector for a class map of that size and a training of that length."""
+
+
+class Detector(abc.ABC):
+    """A network, its objective and its reports; every method is pure and may be jitted.
+
+    Attributes:
+        score_names: the anomaly scores among the reports; the first is the default.
+    """
+
+    score_names: ClassVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def init(self, key: jax.Array) -> TrainState:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        """One step of the optimiser (or of all of them, in turn)."""
+
+    @abc.abstractmethod
+    def report(self, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
+        """Per window: every score in `score_names` as `[batch]`, `embedding` as `[batch, features]` if there is one."""

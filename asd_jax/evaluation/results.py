@@ -1,0 +1,138 @@
+"""Everything that one evaluation leaves behind, written as a whole or not at all."""
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from asd_jax.evaluation.clip_scores import ClipScore, write_clip_scores
+from asd_jax.evaluation.report import save_roc_curves, save_score_histograms
+from asd_jax.evaluation.summary import Summary, format_table, summarise
+from asd_jax.evaluation.tables import result_rows, write_result_csv
+
+_OWN_FILES = (
+    "anomaly_score_*.csv",
+    "decision_result_*.csv",
+    "result.csv",
+    "table.txt",
+    "summary.json",
+    "score_histograms_*.png",
+    "roc_curves_*.png",
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an evaluation found.
+
+    Attributes:
+        directory: where its files lie.
+        text: the table to print, or why there is none.
+        summary: mean AUC, mean pAUC and official score; None without labels.
+    """
+
+    directory: Path
+    text: str
+    summary: Summary | None
+
+
+def write_results(
+    directory: Path,
+    dataset: str,
+    clip_scores: Sequence[ClipScore],
+    thresholds: Mapping[tuple[str, str], float],
+    extra_columns: Mapping[str, Sequence[float]] | None = None,
+) -> Results:
+    """Writes scores, decisions and, where labels are known, tables and plots of an evaluation.
+
+    The files appear in `directory` together once all are written, in place of those of an
+    earlier evaluation; after an error the earlier ones are still there.
+
+    Args:
+        directory: folder of this evaluation alone.
+        dataset: a name with the year, for example `dcase2023`.
+        clip_scores: every scored test clip.
+        thresholds: decision threshold by machine type and section, for the plots.
+        extra_columns: see `result_rows`.
+
+    Raises:
+        ValueError: no clips, or see `check_clip_scores` and `result_rows`.
+        FileExistsError: the folder holds something that no evaluation wrote.
+    """
+    if not clip_scores:
+        raise ValueError(f"{directory}: no clip to evaluate; the test split is empty")
+    directory = Path(directory).resolve()
+    _require_replaceable(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+        fresh = Path(scratch) / "fresh"
+        fresh.mkdir()
+        write_clip_scores(fresh, dataset, clip_scores)
+        text, summary = _write_metrics(fresh, dataset, clip_scores, thresholds, extra_columns)
+        _swap_in(fresh, directory, Path(scratch) / "replaced")
+    return Results(directory, text, summary)
+
+
+def _write_metrics(
+    directory: Path,
+    dataset: str,
+    clip_scores: Sequence[ClipScore],
+    thresholds: Mapping[tuple[str, str], float],
+    extra_columns: Mapping[str, Sequence[float]] | None,
+) -> tuple[str, Summary | None]:
+    unlabelled = sum(clip.label == "unknown" for clip in clip_scores)
+    if unlabelled == len(clip_scores):
+        return (
+            f"{dataset}: the labels of all {unlabelled} test clips are unknown, so there are no "
+            "metrics; only the anomaly scores and decisions are written"
+        ), None
+    for machine_type in sorted({clip.machine_type for clip in clip_scores}):
+        clips = [clip for clip in clip_scores if clip.machine_type == machine_type]
+        save_score_histograms(directory / f"score_histograms_{machine_type}.png", clips, thresholds)
+        save_roc_curves(directory / f"roc_curves_{machine_type}.png", dataset, clips)
+    rows = result_rows(dataset, clip_scores, extra_columns)
+    summary = summarise(dataset, rows)
+    text = format_table(dataset, rows)
+    if unlabelled:
+        text += f"\n{unlabelled} of {len(clip_scores)} test clips have no label and do not count"
+    write_result_csv(directory / "result.csv", dataset, rows)
+    (directory / "table.txt").write_text(text + "\n", encoding="utf-8")
+    (directory / "summary.json").write_text(_as_json(summary) + "\n", encoding="utf-8")
+    return text, summary
+
+
+def _as_json(summary: Summary) -> str:
+    # JSON has no NaN: an undefined number is null.
+    def defined(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: defined(item) for key, item in value.items()}
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    return json.dumps(defined(asdict(summary)), indent=2)
+
+
+def _require_replaceable(directory: Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise FileExistsError(f"{directory} is a file; name a folder for the results")
+    for entry in sorted(directory.iterdir()):
+        if not any(fnmatchcase(entry.name, pattern) for pattern in _OWN_FILES):
+            raise FileExistsError(
+                f"{directory} holds {entry.name}, which no evaluation wrote and which replacing "
+                "the results would delete; name a folder of its own for the results"
+            )
+
+
+def _swap_in(fresh: Path, directory: Path, replaced: Path) -> None:
+    if directory.exists():
+        directory.rename(replaced)
+    try:
+        fresh.rename(directory)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(directory)
+        raise

@@ -1,0 +1,1 @@
+"""From a detector's outputs to anomaly scores and decisions."""
