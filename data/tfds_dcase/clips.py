@@ -1,0 +1,249 @@
+"""Reads the names in archives: which clips there are and what their names tell.
+
+Only central directories are read, so that a misnamed archive is reported before any audio is.
+"""
+
+import collections
+import dataclasses
+import re
+import stat
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from tfds_dcase.archives import DAMAGE, Archive, Found
+from tfds_dcase.errors import Faults
+from tfds_dcase.labels import GroundTruth, Truth, read_attributes, read_ground_truth
+from tfds_dcase.layouts import YearLayout
+
+# Half an hour of 16 kHz audio: more than any clip, small enough to read in one go.
+_LARGEST_CLIP = 64 << 20
+_IGNORED_SUFFIXES = {".txt", ".md", ".pdf", ".csv", ".json"}
+_IGNORED_NAMES = {"LICENSE", "LICENCE", "README", "Thumbs.db"}
+_ATTRIBUTES = re.compile(r"attributes_\d{2}\.csv")
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A clip in an archive with all that is known of it before its audio is read.
+
+    Attributes:
+        archive: The zip archive.
+        member: The clip's path in the archive.
+        size: Bytes of the wav file.
+        clip_id: Stable name, `dcase2020/dev/fan/train/normal_id_00_00000000.wav`.
+        split: `dev_train_fan`.
+    """
+
+    archive: Path
+    member: str
+    size: int
+    clip_id: str
+    split: str
+    machine_type: str
+    section: str
+    domain: str
+    label: str
+    attributes: str
+
+    @property
+    def file_name(self) -> str:
+        """Base name of the wav file."""
+        return PurePosixPath(self.member).name
+
+    @property
+    def where(self) -> str:
+        """The place for messages."""
+        return f"{self.archive.name}: {self.member}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """The clips of all archives, and remarks for the user."""
+
+    clips: tuple[Clip, ...]
+    notes: tuple[str, ...]
+
+
+def scan_archives(layout: YearLayout, found: Found) -> Scan:
+    """Reads every archive's central directory.
+
+    Raises:
+        ArchiveError: lists all faults in archives, member names and tables of labels.
+    """
+    faults = Faults()
+    truth = read_ground_truth(layout.config, found.ground_truth, faults)
+    clips: list[Clip] = []
+    notes: list[str] = []
+    for archive in found.archives:
+        scanned = _scan_archive(layout, archive, truth, faults)
+        clips += scanned.clips
+        notes += scanned.notes
+    faults.raise_if_any(f"archives of {layout.config} in {found.folder}")
+    return Scan(tuple(clips), tuple(notes))
+
+
+def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faults: Faults) -> Scan:
+    try:
+        with zipfile.ZipFile(archive.path) as opened:
+            infos = _safe_members(archive, opened.infolist(), faults)
+            attributes = read_attributes(
+                archive.path.name,
+                {info.filename: opened.read(info) for info in infos if _holds_attributes(info)},
+                faults,
+            )
+    except DAMAGE:
+        faults.add(archive.path.name, _zip_state(archive.path), archive.cure)
+        return Scan((), ())
+    except OSError as error:
+        cure = "Give yourself the permission to read it, or put the archive's file there"
+        faults.add(archive.path.name, f"cannot be read ({error.strerror})", cure)
+        return Scan((), ())
+    members = [info for info in infos if not _is_ignored(info)]
+    parsed = [_parse(layout, archive, info, truth, faults) for info in members]
+    clips = [clip for clip in parsed if clip]
+    if len(clips) == len(members):
+        _require_train(archive, clips, faults)
+    return _with_attributes(archive, clips, attributes)
+
+
+def _zip_state(path: Path) -> str:
+    with path.open("rb") as file:
+        begins_as_zip = file.read(4) == b"PK\x03\x04"
+    if begins_as_zip:
+        return "is a truncated or damaged zip archive (its table of contents cannot be read)"
+    return "is not a zip archive"
+
+
+def _safe_members(
+    archive: Archive, infos: Sequence[zipfile.ZipInfo], faults: Faults
+) -> list[zipfile.ZipInfo]:
+    counts = collections.Counter(_path(info) for info in infos)
+    for name, count in counts.items():
+        if count > 1:
+            cure = "Keep one of them, or download the archive again"
+            faults.add(f"{archive.path.name}: {name}", f"duplicate name ({count} times)", cure)
+    safe = []
+    for info in {_path(info): info for info in infos}.values():
+        if fault := _danger(info):
+            where = f"{archive.path.name}: {info.orig_filename}"
+            faults.add(where, fault, f"Do not trust this archive. {archive.cure}")
+        else:
+            safe.append(info)
+    return safe
+
+
+def _path(info: zipfile.ZipInfo) -> str:
+    # Two spellings of one path, ./fan/a.wav and fan/a.wav, are the same clip.
+    return str(PurePosixPath(info.filename))
+
+
+def _danger(info: zipfile.ZipInfo) -> str | None:
+    path = PurePosixPath(info.orig_filename.replace("\\", "/"))
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        return "path climbs out of the archive's folder"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "is a symbolic link"
+    if info.flag_bits & 0x1:
+        return "is encrypted"
+    if info.file_size > _LARGEST_CLIP:
+        return f"is larger ({info.file_size} bytes) than any clip"
+    return None
+
+
+def _holds_attributes(info: zipfile.ZipInfo) -> bool:
+    return bool(_ATTRIBUTES.fullmatch(PurePosixPath(info.filename).name))
+
+
+def _is_ignored(info: zipfile.ZipInfo) -> bool:
+    path = PurePosixPath(info.filename)
+    return (
+        info.is_dir()
+        or path.parts[0] == "__MACOSX"
+        or path.name.startswith(".")
+        or path.name in _IGNORED_NAMES
+        or path.suffix.lower() in _IGNORED_SUFFIXES
+    )
+
+
+def _parse(
+    layout: YearLayout,
+    archive: Archive,
+    info: zipfile.ZipInfo,
+    truth: GroundTruth,
+    faults: Faults,
+) -> Clip | None:
+    where = f"{archive.path.name}: {info.filename}"
+    known = _read_name(layout, archive, info.filename)
+    if isinstance(known, str):
+        faults.add(where, known, _naming_cure(layout, archive))
+        return None
+    file_name = PurePosixPath(info.filename).name
+    hidden = truth.of(archive.machine_type, file_name) if archive.kind.labels_hidden else Truth()
+    stage = archive.kind.stage
+    return Clip(
+        archive=archive.path,
+        member=info.filename,
+        size=info.file_size,
+        clip_id=f"{layout.config}/{stage}/{_path(info)}",
+        split=f"{stage}_{known['part']}_{archive.machine_type}",
+        machine_type=archive.machine_type,
+        section=known["section"],
+        domain=known.get("domain", hidden.domain if layout.has_domains else "source"),
+        label=known.get("label", hidden.label),
+        attributes=known.get("attributes", hidden.attributes),
+    )
+
+
+def _read_name(layout: YearLayout, archive: Archive, member: str) -> dict[str, str] | str:
+    """What folder and name tell, or what is wrong with them."""
+    expected = layout.hidden if archive.kind.labels_hidden else layout.labelled
+    path = PurePosixPath(member)
+    if path.parts[0] in layout.machine_types and path.parts[0] != archive.machine_type:
+        return f"is a clip of {path.parts[0]} in an archive of {archive.machine_type}"
+    folder = re.fullmatch(f"{archive.machine_type}/{layout.folders}", str(path.parent))
+    name = re.fullmatch(expected, path.stem)
+    if not folder or not name or path.suffix != ".wav":
+        return f"fits no clip name of {layout.config}"
+    in_folder = {key: value for key, value in folder.groupdict().items() if value}
+    in_name = {key: value for key, value in name.groupdict().items() if value}
+    for key in in_folder.keys() & in_name.keys():
+        if in_folder[key] != in_name[key]:
+            return f"name says {key} {in_name[key]}, folder says {in_folder[key]}"
+    if in_folder["part"] not in archive.kind.parts:
+        return f"is a {in_folder['part']} clip in an archive of {archive.kind.parts[0]} clips"
+    if in_folder["part"] == "train" and in_name.get("label") != "normal":
+        return "is an anomaly among the training clips"
+    if in_name.get("attributes") == "noAttribute":
+        del in_name["attributes"]
+    return in_folder | in_name
+
+
+def _naming_cure(layout: YearLayout, archive: Archive) -> str:
+    return (
+        "Archives of other years may bear the same name: put those of this year into a folder "
+        f"{layout.config} of their own. {archive.cure}"
+    )
+
+
+def _require_train(archive: Archive, clips: Iterable[Clip], faults: Faults) -> None:
+    parts = {clip.split.split("_")[1] for clip in clips}
+    wanted = archive.kind.parts[0]
+    if wanted not in parts:
+        faults.add(archive.path.name, f"holds no {wanted} clips", archive.cure)
+
+
+def _with_attributes(
+    archive: Archive, clips: Sequence[Clip], attributes: Mapping[str, str]
+) -> Scan:
+    completed = []
+    disagreeing = 0
+    for clip in clips:
+        listed = attributes.get(clip.file_name, "")
+        disagreeing += bool(listed and clip.attributes and listed != clip.attributes)
+        completed.append(dataclasses.replace(clip, attributes=listed or clip.attributes))
+    note = (
+        f"{archive.path.name}: the attributes CSV and {disagreeing} file names disagree; "
+        "the CSV's attributes were taken"
+    )
+    return Scan(tuple(completed), (note,) if disagreeing else ())

@@ -1,0 +1,167 @@
+"""`clips.csv`: which clip is which record, written only after every record was read back."""
+
+import collections
+import csv
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from tfds_dcase.errors import ArchiveError
+
+INDEX = "clips.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipInfo:
+    """All of a record but its waveform.
+
+    Attributes:
+        split: `dev_train_fan`.
+        position: The record's place in its split, from 0.
+        clip_id: `dcase2020/dev/fan/train/normal_id_00_00000000.wav`.
+        file_name: Base name of the wav file.
+        domain: `source`, `target` or `unknown`.
+        label: `normal`, `anomaly` or `unknown`.
+        attributes: As the file name spells them; empty for none.
+        sample_rate: Hz.
+        samples: Length of the waveform.
+    """
+
+    split: str
+    position: int
+    clip_id: str
+    file_name: str
+    machine_type: str
+    section: str
+    domain: str
+    label: str
+    attributes: str
+    sample_rate: int
+    samples: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitContent:
+    """What a split must hold.
+
+    Attributes:
+        clips: How many.
+        digest: SHA-256 over the sorted clip ids.
+    """
+
+    clips: int
+    digest: str
+
+
+def content_of(clip_ids: Iterable[str]) -> SplitContent:
+    """The content of a split with these clips."""
+    ids = sorted(clip_ids)
+    return SplitContent(len(ids), hashlib.sha256("\n".join(ids).encode()).hexdigest())
+
+
+def read_index(folder: Path | str) -> list[ClipInfo]:
+    """Reads `clips.csv` of a prepared dataset.
+
+    Args:
+        folder: The dataset's version directory, `<data_dir>/tfds_dcase/dcase2020/1.0.0`.
+
+    Returns:
+        One entry a record, in record order within each split.
+
+    Raises:
+        ArchiveError: The dataset is not finished.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file():
+        raise ArchiveError(f"{path} is not there: the dataset is unfinished. Run launch/prepare.py")
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_clip_info(row) for row in csv.DictReader(file)]
+
+
+def _clip_info(row: Mapping[str, str]) -> ClipInfo:
+    columns: dict[str, Any] = dict(row)
+    numbers = {key: int(row[key]) for key in ("position", "sample_rate", "samples")}
+    return ClipInfo(**columns | numbers)
+
+
+def is_complete(builder: tfds.core.DatasetBuilder, folder: Path) -> bool:
+    """Whether `folder` has an index with a row for each of the builder's records."""
+    if not (folder / INDEX).is_file():
+        return False
+    rows = collections.Counter(clip.split for clip in read_index(folder))
+    return rows == {name: split.num_examples for name, split in builder.info.splits.items()}
+
+
+def write_index(
+    builder: tfds.core.DatasetBuilder,
+    folder: Path,
+    expected: Mapping[str, SplitContent],
+    on_clip: Callable[[int], None],
+) -> None:
+    """Reads every record back, compares with what was sent and writes `clips.csv`.
+
+    Args:
+        builder: Reads the records.
+        folder: Gets the file; it appears there only when it is whole.
+        expected: What each split must hold.
+        on_clip: Called after each record with its waveform's bytes.
+
+    Raises:
+        ArchiveError: Records are missing, double or foreign.
+    """
+    clips: list[ClipInfo] = []
+    for split, content in expected.items():
+        found = list(_read_back(builder, split, on_clip))
+        if content_of(clip.clip_id for clip in found) != content:
+            raise ArchiveError(
+                f"split {split} in {folder}: {content.clips} clips were sent, {len(found)} came "
+                "back or their ids differ. The disk or the record format lost data: prepare the "
+                "dataset again with --rebuild, on another disk if it recurs"
+            )
+        clips += found
+    unfinished = folder / f".{INDEX}.unfinished"
+    _write(unfinished, clips)
+    unfinished.replace(folder / INDEX)
+
+
+def _read_back(
+    builder: tfds.core.DatasetBuilder, split: str, on_clip: Callable[[int], None]
+) -> Iterator[ClipInfo]:
+    features = builder.info.features
+    for position, record in enumerate(_records(builder, split)):
+        on_clip(record["waveform"].nbytes)
+        yield ClipInfo(
+            split=split,
+            position=position,
+            clip_id=record["clip_id"].decode(),
+            file_name=record["file_name"].decode(),
+            machine_type=record["machine_type"].decode(),
+            section=record["section"].decode(),
+            domain=features["domain"].int2str(int(record["domain"])),
+            label=features["label"].int2str(int(record["label"])),
+            attributes=record["attributes"].decode(),
+            sample_rate=int(record["sample_rate"]),
+            samples=len(record["waveform"]),
+        )
+
+
+def _records(builder: tfds.core.DatasetBuilder, split: str) -> Iterable[Mapping[str, Any]]:
+    if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
+        return builder.as_data_source(split)
+    return tfds.as_numpy(builder.as_dataset(split=split))
+
+
+def _write(path: Path, clips: Sequence[ClipInfo]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        names = [field.name for field in dataclasses.fields(ClipInfo)]
+        table = csv.DictWriter(file, names, lineterminator="\n")
+        table.writeheader()
+        table.writerows(dataclasses.asdict(clip) for clip in clips)
+        # A power cut after the renaming must not leave a name with no content behind it.
+        file.flush()
+        os.fsync(file.fileno())

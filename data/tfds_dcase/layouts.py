@@ -1,0 +1,179 @@
+"""How each year's archives are named and laid out: one table entry a year."""
+
+import dataclasses
+import difflib
+import re
+
+from tfds_dcase.errors import ArchiveError
+
+SAMPLE_RATE = 16_000
+DOMAINS = ("source", "target", "unknown")
+LABELS = ("normal", "anomaly", "unknown")
+STAGES = {"dev": "development", "eval": "evaluation"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchiveKind:
+    """One kind of published zip archive: one file a machine type.
+
+    Attributes:
+        stage: `dev` or `eval`.
+        parts: What the archive holds: `train`, `test` or both.
+        name: File name with `{machine_type}` in it.
+        record: The Zenodo record that it was published in.
+        machine_types: The machine types that it exists for.
+    """
+
+    stage: str
+    parts: tuple[str, ...]
+    name: str
+    record: int
+    machine_types: tuple[str, ...]
+
+    @property
+    def labels_hidden(self) -> bool:
+        """Whether the names of its clips keep the label back."""
+        return self.stage == "eval" and self.parts == ("test",)
+
+    def file_name(self, machine_type: str) -> str:
+        """The archive's file name for one machine type."""
+        return self.name.format(machine_type=machine_type)
+
+    def address(self, machine_type: str) -> str:
+        """Where the archive is published."""
+        archive = self.file_name(machine_type)
+        return f"https://zenodo.org/records/{self.record}/files/{archive}?download=1"
+
+    def machine_type_in(self, file_name: str) -> str | None:
+        """What stands in the machine type's place of `file_name`; None for another pattern."""
+        before, after = self.name.split("{machine_type}")
+        found = re.fullmatch(f"{re.escape(before)}(.+){re.escape(after)}", file_name)
+        return found[1] if found else None
+
+
+@dataclasses.dataclass(frozen=True)
+class YearLayout:
+    """The archives of one year's challenge.
+
+    Attributes:
+        config: The builder config's name, `dcase2020`.
+        task: Address of the year's task description.
+        folders: Expression of a clip's folder below `<machine_type>/`.
+        labelled: Expression of a clip's name, without `.wav`, where it tells the label.
+        hidden: The same where the label is kept back.
+        kinds: Development, additional training and evaluation test archives.
+    """
+
+    config: str
+    task: str
+    folders: str
+    labelled: str
+    hidden: str
+    kinds: tuple[ArchiveKind, ...]
+
+    @property
+    def has_domains(self) -> bool:
+        """Whether clips come from two domains; one-domain years count as source."""
+        return "domain" in re.compile(self.labelled).groupindex
+
+    @property
+    def machine_types(self) -> tuple[str, ...]:
+        """All machine types of the year, each once, development first."""
+        return tuple(dict.fromkeys(name for kind in self.kinds for name in kind.machine_types))
+
+    def archive_names(self) -> frozenset[str]:
+        """Every archive that was published in this year."""
+        return frozenset(kind.file_name(name) for kind in self.kinds for name in kind.machine_types)
+
+
+# A clip's part and domain stand in its folder, in its name or in both: the groups are named alike
+# in both expressions, so that the reader can compare them.
+_TRAIN_OR_TEST = r"(?P<part>train|test)"
+_SECTION = r"(?P<section>section_\d{2})"
+_SECTION_DOMAIN = _SECTION + r"_(?P<domain>source|target)_"
+_SECTION_LABELLED = (
+    _SECTION_DOMAIN
+    + r"(?P<part>train|test)_(?P<label>normal|anomaly)_\d{4}(?:_(?P<attributes>.+))?"
+)
+_TYPES_2020 = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
+_TYPES_2021 = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
+_DEV_TYPES_2023 = ("ToyCar", "ToyTrain", "bearing", "fan", "gearbox", "slider", "valve")
+_EVAL_TYPES_2023 = ("ToyDrone", "ToyNscale", "ToyTank", "Vacuum", "bandsaw", "grinder", "shaker")
+
+_YEARS = (
+    YearLayout(
+        "dcase2020",
+        "https://dcase.community/challenge2020/task-unsupervised-detection-of-anomalous-sounds",
+        folders=_TRAIN_OR_TEST,
+        labelled=r"(?P<label>normal|anomaly)_(?P<section>id_\d{2})_\d{8}",
+        hidden=r"(?P<section>id_\d{2})_\d{8}",
+        kinds=(
+            ArchiveKind(
+                "dev", ("train", "test"), "dev_data_{machine_type}.zip", 3678171, _TYPES_2020
+            ),
+            ArchiveKind(
+                "eval", ("train",), "eval_data_train_{machine_type}.zip", 3727685, _TYPES_2020
+            ),
+            ArchiveKind(
+                "eval", ("test",), "eval_data_test_{machine_type}.zip", 3841772, _TYPES_2020
+            ),
+        ),
+    ),
+    YearLayout(
+        "dcase2021",
+        "https://dcase.community/challenge2021/task-unsupervised-detection-of-anomalous-sounds",
+        folders=r"(?:(?P<domain>source|target)_)?(?P<part>(?(domain)test|train))",
+        labelled=_SECTION_LABELLED,
+        hidden=_SECTION_DOMAIN + r"(?P<part>test)_\d{4}",
+        kinds=(
+            ArchiveKind(
+                "dev", ("train", "test"), "dev_data_{machine_type}.zip", 4562016, _TYPES_2021
+            ),
+            ArchiveKind(
+                "eval", ("train",), "eval_data_{machine_type}_train.zip", 4660992, _TYPES_2021
+            ),
+            ArchiveKind(
+                "eval", ("test",), "eval_data_{machine_type}_test.zip", 4884786, _TYPES_2021
+            ),
+        ),
+    ),
+    YearLayout(
+        "dcase2023",
+        "https://dcase.community/challenge2023/"
+        "task-first-shot-unsupervised-anomalous-sound-detection-for-machine-condition-monitoring",
+        folders=_TRAIN_OR_TEST,
+        labelled=_SECTION_LABELLED,
+        hidden=_SECTION + r"_\d{4}",
+        kinds=(
+            ArchiveKind(
+                "dev", ("train", "test"), "dev_{machine_type}.zip", 7882613, _DEV_TYPES_2023
+            ),
+            ArchiveKind(
+                "eval", ("train",), "eval_data_{machine_type}_train.zip", 7830345, _EVAL_TYPES_2023
+            ),
+            ArchiveKind(
+                "eval", ("test",), "eval_data_{machine_type}_test.zip", 7860847, _EVAL_TYPES_2023
+            ),
+        ),
+    ),
+)
+LAYOUTS = {layout.config: layout for layout in _YEARS}
+
+
+def layout_of(dataset: str | int) -> YearLayout:
+    """The layout of a year given as `dcase2020`, `2020` or 2020.
+
+    Raises:
+        ArchiveError: for a year that has no layout.
+    """
+    config = f"dcase{str(dataset).removeprefix('dcase')}"
+    if config not in LAYOUTS:
+        raise ArchiveError(f"unknown dataset {dataset!r}. Choose one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[config]
+
+
+def nearest(name: str, choices: tuple[str, ...]) -> str:
+    """A hint for a mistyped `name`: the nearest choice when one is near, then all of them."""
+    near = difflib.get_close_matches(name.lower(), [choice.lower() for choice in choices], 1)
+    hint = [f"did you mean {choice}? " for choice in choices if [choice.lower()] == near]
+    return f"{''.join(hint)}The machine types are {', '.join(choices)}"

@@ -1,0 +1,77 @@
+"""Decodes a clip's wav bytes, refusing everything that is not the field's audio format."""
+
+import io
+import re
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from tfds_dcase.layouts import SAMPLE_RATE
+
+_CONVERT = "Convert the clip to 16 kHz 16-bit mono PCM and pack the archive again"
+_AGAIN = "Download or pack the archive again"
+
+# libsndfile reads what is there and keeps quiet; only its log tells that the header promised
+# something else ("data : 320000 (should be 1000)", or data left over behind the promised end).
+_SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_LEFT_OVER = re.compile(r"^\*\*\* .*Exiting parser", re.MULTILINE)
+
+
+class WaveformError(ValueError):
+    """The audio of one clip is not what it must be.
+
+    Attributes:
+        cure: What to do about it.
+    """
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(what)
+        self.cure = cure
+
+
+def decode_wav(wav: bytes) -> npt.NDArray[np.int16]:
+    """Decodes a 16 kHz 16-bit mono PCM wav file.
+
+    Args:
+        wav: The file's content.
+
+    Returns:
+        Samples, int16 `[samples]`.
+
+    Raises:
+        WaveformError: The file is no wav, lies about its length, is empty or has another sample
+            rate, sample format or number of channels.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(wav)) as file:
+            _check_format(file)
+            waveform = file.read(dtype="int16")
+            _check_length(file)
+    except soundfile.LibsndfileError as error:
+        raise WaveformError(f"is no readable wav file ({error.error_string})", _AGAIN) from error
+    return waveform
+
+
+def _check_format(file: soundfile.SoundFile) -> None:
+    if file.format not in ("WAV", "WAVEX"):
+        raise WaveformError(f"is a {file.format} file, not wav", _CONVERT)
+    if file.subtype != "PCM_16":
+        raise WaveformError(f"has samples of kind {file.subtype}, not 16-bit PCM_16", _CONVERT)
+    if file.samplerate != SAMPLE_RATE:
+        raise WaveformError(f"has a sample rate of {file.samplerate} Hz, not 16000", _CONVERT)
+    if file.channels != 1:
+        raise WaveformError(f"has {file.channels} channels, not one", _CONVERT)
+
+
+def _check_length(file: soundfile.SoundFile) -> None:
+    log = file.extra_info
+    if short := _SHORT_DATA.search(log):
+        promised, there = short.groups()
+        what = f"has a wrong header or is cut off: {promised} bytes promised, {there} there"
+        raise WaveformError(what, _AGAIN)
+    if _LEFT_OVER.search(log):
+        what = f"has a wrong header: bytes follow the {file.frames} samples that it promises"
+        raise WaveformError(what, _AGAIN)
+    if file.frames == 0:
+        raise WaveformError("is empty (0 samples)", "Remove the clip, or download it again")
