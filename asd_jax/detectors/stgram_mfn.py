@@ -77,10 +77,14 @@ class TgramNet(nnx.Module):
     `[batch, samples]` to `[batch, frames, bands]`; frames and bands equal those of the log-mel spectrogram.
     """
 
-    def __init__(self, frames: int, bands: int, window: int, hop: int, *, blocks: int = 3, rngs: nnx.Rngs):
+    def __init__(
+        self, frames: int, bands: int, window: int, hop: int, *, blocks: int = 3, rngs: nnx.Rngs
+    ):
         self.filters = nnx.Param(he_uniform(rngs.params(), (window, bands)))
         self.norms = nnx.List([TimeNorm(frames) for _ in range(blocks)])
-        self.convolutions = nnx.List([Conv1D(bands, bands, 3, padding=1, rngs=rngs) for _ in range(blocks)])
+        self.convolutions = nnx.List(
+            [Conv1D(bands, bands, 3, padding=1, rngs=rngs) for _ in range(blocks)]
+        )
         self.window = window
         self.hop = hop
 
@@ -185,9 +189,9 @@ class STgramMFN(Detector):
         self, state: TrainState, waveform: jax.Array, log_mel: jax.Array, class_id: jax.Array
     ) -> tuple[TrainState, Metrics]:
         """The step on features that are already there: `[batch, samples]`, `[batch, frames, mels]`, `[batch]`."""
-        (loss, (statistics, accuracy)), gradients = jax.value_and_grad(self.objective, has_aux=True)(
-            state.params, state.statistics, waveform, log_mel, class_id
-        )
+        (loss, (statistics, accuracy)), gradients = jax.value_and_grad(
+            self.objective, has_aux=True
+        )(state.params, state.statistics, waveform, log_mel, class_id)
         updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
         metrics = {
             "loss": loss,
@@ -232,7 +236,9 @@ class STgramMFN(Detector):
         plain = self._plain_logits(network, feature)
         scores = {"nll": -plain + jax.nn.logsumexp(plain, axis=-1, keepdims=True)}
         if self.config.arcface:
-            shifted = self.config.scale * network.arcface.with_margin(network.arcface.cosines(feature))
+            shifted = self.config.scale * network.arcface.with_margin(
+                network.arcface.cosines(feature)
+            )
             # As the true class, a class competes with the margin on its own logit only.
             others = _logsumexp_of_others(plain)
             scores["nll_margin"] = jnp.logaddexp(others, shifted) - shifted

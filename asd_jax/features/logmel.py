@@ -132,7 +132,13 @@ class LogMel:
     def _filterbank(self) -> np.ndarray:
         f_max = self.f_max or self.sample_rate / 2
         return mel_filterbank(
-            self.sample_rate, self.n_fft, self.n_mels, self.f_min, f_max, self.mel_scale, self.area_norm
+            self.sample_rate,
+            self.n_fft,
+            self.n_mels,
+            self.f_min,
+            f_max,
+            self.mel_scale,
+            self.area_norm,
         )
 
 

@@ -51,7 +51,9 @@ def batch_norm(source: str, target: tuple[str | int, ...]) -> dict[str, Rule]:
     return {f"{source}.{name}": ((*target, mine), same) for name, mine in names.items()}
 
 
-def load_state_dict(network: nnx.Module, tensors: Mapping[str, np.ndarray], rules: Mapping[str, Rule]) -> None:
+def load_state_dict(
+    network: nnx.Module, tensors: Mapping[str, np.ndarray], rules: Mapping[str, Rule]
+) -> None:
     """Sets the variables of a network that the rules name; counters of batches are passed over.
 
     Raises:

@@ -18,7 +18,9 @@ def rules(network: STgramNetwork) -> dict[str, Rule]:
         found[f"{block}.0.weight"] = (("tgram", "norms", i, "scale"), pytorch.same)
         found[f"{block}.0.bias"] = (("tgram", "norms", i, "bias"), pytorch.same)
         found[f"{block}.2.weight"] = (("tgram", "convolutions", i, "kernel"), pytorch.conv1d)
-    return found | _image_network("mobilefacenet", ("image_network",), len(network.image_network.blocks))
+    return found | _image_network(
+        "mobilefacenet", ("image_network",), len(network.image_network.blocks)
+    )
 
 
 def _image_network(source: str, target: tuple[str | int, ...], blocks: int) -> dict[str, Rule]:

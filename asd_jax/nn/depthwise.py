@@ -136,6 +136,8 @@ def _input_gradient(
                 total = total + shifted * kernel[row, column]
         return total
 
-    phases = jnp.stack([jnp.stack([phase(p, q) for q in range(stride)], axis=2) for p in range(stride)], axis=1)
+    phases = jnp.stack(
+        [jnp.stack([phase(p, q) for q in range(stride)], axis=2) for p in range(stride)], axis=1
+    )
     full = phases.reshape(rows * stride, columns * stride, channels)
     return full[: padded_shape[0], : padded_shape[1]]

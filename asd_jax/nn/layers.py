@@ -46,7 +46,9 @@ class BatchNorm(nnx.Module):
     def _record(self, mean: jax.Array, variance: jax.Array) -> None:
         keep = 1 - self.momentum
         self.mean.set_value(keep * self.mean[...] + self.momentum * jax.lax.stop_gradient(mean))
-        self.variance.set_value(keep * self.variance[...] + self.momentum * jax.lax.stop_gradient(variance))
+        self.variance.set_value(
+            keep * self.variance[...] + self.momentum * jax.lax.stop_gradient(variance)
+        )
 
 
 class PReLU(nnx.Module):
@@ -73,7 +75,13 @@ class DepthwiseConv(nnx.Module):
     """Convolution of every channel with its own kernel, without bias, symmetric zero padding."""
 
     def __init__(
-        self, channels: int, kernel_size: Sequence[int], *, stride: int = 1, padding: int = 0, rngs: nnx.Rngs
+        self,
+        channels: int,
+        kernel_size: Sequence[int],
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        rngs: nnx.Rngs,
     ):
         height, width = kernel_size
         # The fan-in of a depthwise kernel is its area: give the initialiser that shape, channels last.

@@ -35,7 +35,9 @@ class MobileFaceNetTaps(NamedTuple):
 class Bottleneck(nnx.Module):
     """Expand with 1x1, filter with depthwise 3x3, project with 1x1; residual where the shape allows."""
 
-    def __init__(self, in_channels: int, out_channels: int, expansion: int, stride: int, *, rngs: nnx.Rngs):
+    def __init__(
+        self, in_channels: int, out_channels: int, expansion: int, stride: int, *, rngs: nnx.Rngs
+    ):
         hidden = in_channels * expansion
         self.expand = PointwiseConv(in_channels, hidden, rngs=rngs)
         self.expand_norm = BatchNorm(hidden)

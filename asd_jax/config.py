@@ -1,0 +1,192 @@
+"""What an experiment is: frozen dataclasses with a default for every key."""
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from asd_jax.data.clips import Mode, Stage
+from asd_jax.detectors.base import DetectorConfig
+from asd_jax.typed_values import field_types, from_json, parse_text
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which clips a run uses.
+
+    Attributes:
+        dataset: `dcase2020` and so on.
+        data_dir: folder of prepared datasets.
+        mode: "development" trains and tests on the development data, "evaluation" on the evaluation data.
+        machine_types: use these only; all by default.
+        train_stages: train on these stages' normal clips ("dev", "eval"); by default on the mode's own.
+        class_by: fields that make a clip's class: machine_type, section, domain, attributes.
+        one_model_per: one model for "all" machine types, or one a "machine_type".
+    """
+
+    dataset: str = "dcase2020"
+    data_dir: str = "datasets"
+    mode: Mode = "development"
+    machine_types: tuple[str, ...] = ()
+    train_stages: tuple[Stage, ...] = ()
+    class_by: tuple[str, ...] = ("machine_type", "section")
+    one_model_per: Literal["all", "machine_type"] = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How long and in what portions a detector learns.
+
+    Attributes:
+        epochs: passes over the training clips.
+        batch_size: windows a step, over all devices of all processes.
+        seed: of the initial weights, the order of the clips and the crops.
+        log_every: steps between two lines of the log; losses are checked for NaN as often.
+        checkpoint_every: steps between checkpoints; 0 means once an epoch.
+        keep_checkpoints: how many of the newest checkpoints stay.
+    """
+
+    epochs: int = 300
+    batch_size: int = 128
+    seed: int = 0
+    log_every: int = 50
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How clips are scored and decided.
+
+    Attributes:
+        batch_size: windows a step on each process.
+        score: one of the detector's scores; by default its first.
+        pooling: a clip's score is the "mean" or the "max" of its windows' scores.
+        threshold_quantile: share of training normals that should stay below the decision threshold.
+        threshold_per: fit one threshold a "machine_type" (as the baselines) or a "section".
+        threshold_clips: fit on at most so many clips a section, evenly picked; 0 means all.
+        loudness: show the AUC of clip loudness beside the detector's: a check that the task is not trivial.
+    """
+
+    batch_size: int = 128
+    score: str = ""
+    pooling: Literal["mean", "max"] = "mean"
+    threshold_quantile: float = 0.9
+    threshold_per: Literal["machine_type", "section"] = "machine_type"
+    threshold_clips: int = 0
+    loudness: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A reproducible experiment; a file under `configs/` returns one from `get_config()`."""
+
+    name: str
+    detector: DetectorConfig
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def to_json(self) -> str:
+        """The experiment as JSON; the detector's class is named by its import path."""
+        content = dataclasses.asdict(self)
+        kind = type(self.detector)
+        content["detector"] = {"class": f"{kind.__module__}:{kind.__qualname__}"} | content[
+            "detector"
+        ]
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Experiment":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: the detector's class cannot be had, or a key is unknown.
+        """
+        content = json.loads(text)
+        detector = dict(content.pop("detector"))
+        kind = _detector_class(detector.pop("class"))
+        return from_json(cls, content | {"detector": from_json(kind, detector)})
+
+
+def _detector_class(path: str) -> type[DetectorConfig]:
+    module, _, name = path.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"detector class {path} cannot be imported: {error}") from error
+    if not (isinstance(kind, type) and issubclass(kind, DetectorConfig)):
+        raise ValueError(f"{path} is no detector's configuration")
+    return kind
+
+
+def load_config(path: Path) -> Experiment:
+    """Runs `get_config()` of a configuration file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not return an experiment.
+    """
+    if not path.is_file():
+        near = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none"
+        raise FileNotFoundError(f"no configuration {path}; there: {near}")
+    spec = importlib.util.spec_from_file_location(f"asd_jax_config_{path.stem}", path)
+    assert spec is not None and spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    experiment = module.get_config() if hasattr(module, "get_config") else None
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"{path} has no get_config() that returns an asd_jax.config.Experiment")
+    return experiment
+
+
+def override(experiment: Experiment, settings: Sequence[str]) -> Experiment:
+    """Applies `section.key=value` settings, each value read as its key's type.
+
+    Raises:
+        ValueError: a setting has no `=`, an unknown key (the nearest one is named), or a value of another type.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: write section.key=value")
+        experiment = _replace(experiment, key.split("."), text, key)
+    return experiment
+
+
+def _replace(config: Any, path: Sequence[str], text: str, key: str) -> Any:
+    types = field_types(type(config)) if dataclasses.is_dataclass(config) else {}
+    if path[0] not in types:
+        raise ValueError(f"--set {key}: unknown key{_nearest(key, config, path)}")
+    value = getattr(config, path[0])
+    if len(path) > 1:
+        return dataclasses.replace(config, **{path[0]: _replace(value, path[1:], text, key)})
+    if dataclasses.is_dataclass(value):
+        raise ValueError(f"--set {key}: a group of keys; its keys are {', '.join(_keys(value))}")
+    try:
+        return dataclasses.replace(config, **{path[0]: parse_text(types[path[0]], text)})
+    except ValueError as error:
+        raise ValueError(f"--set {key}={text}: {error}") from error
+
+
+def _nearest(key: str, config: Any, rest: Sequence[str]) -> str:
+    prefix = key[: len(key) - len(".".join(rest))]
+    known = [prefix + name for name in _keys(config)] if dataclasses.is_dataclass(config) else []
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    return (
+        f"; the nearest is {near[0]}" if near else f"; {prefix.rstrip('.')} has no keys of its own"
+    )
+
+
+def _keys(config: Any) -> list[str]:
+    """All keys below a configuration, dotted."""
+    found = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        below = _keys(value) if dataclasses.is_dataclass(value) else []
+        found += [f"{field.name}.{key}" for key in below] or [field.name]
+    return found

@@ -1,0 +1,99 @@
+"""Which class of the training a clip belongs to."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tfds_dcase import ClipInfo
+
+CLASS_FIELDS = ("machine_type", "section", "domain", "attributes")
+_KNOWN_IN_TEST = ("machine_type", "section")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMap:
+    """Class ids of a classifier: one for every combination of the named fields in training.
+
+    Attributes:
+        by: fields of a clip that make its class.
+        classes: the fields' values, by class id.
+    """
+
+    by: tuple[str, ...]
+    classes: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def fit(cls, clips: Sequence[ClipInfo], by: Sequence[str]) -> "ClassMap":
+        """Numbers the combinations that occur, in sorted order.
+
+        Raises:
+            ValueError: `by` does not name the machine type, or names what a clip does not have.
+        """
+        unknown = sorted(set(by) - set(CLASS_FIELDS))
+        if unknown or "machine_type" not in by:
+            raise ValueError(
+                f"a class is made of machine_type and any of {', '.join(CLASS_FIELDS[1:])}, "
+                f"not of {', '.join(by) or 'nothing'}: mend data.class_by"
+            )
+        return cls(tuple(by), tuple(sorted({_values(clip, by) for clip in clips})))
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def class_id(self, clip: ClipInfo) -> int:
+        """Class of a training clip.
+
+        Raises:
+            KeyError: no training clip had these values.
+        """
+        values = _values(clip, self.by)
+        if values not in self.classes:
+            raise KeyError(f"{clip.clip_id}: class {'/'.join(values)} is not in the class map")
+        return self.classes.index(values)
+
+    def candidates(self, clip: ClipInfo) -> np.ndarray:
+        """Classes that a test clip may truly have, `[classes]` bool.
+
+        Machine type and section are known of a test clip, domain and attributes are not. A section that training did
+        not see may be any section of its machine type.
+
+        Raises:
+            ValueError: training saw no clip of this machine type.
+        """
+        same_type = np.array(
+            [self._agrees(known, clip, ("machine_type",)) for known in self.classes]
+        )
+        if not same_type.any():
+            seen = sorted({values[self.by.index("machine_type")] for values in self.classes})
+            raise ValueError(
+                f"{clip.clip_id}: the model was not trained on {clip.machine_type} but on "
+                f"{', '.join(seen)}: choose these machine types, or train a model on it"
+            )
+        same_section = np.array(
+            [self._agrees(known, clip, _KNOWN_IN_TEST) for known in self.classes]
+        )
+        return same_section if same_section.any() else same_type
+
+    def has_section(self, clip: ClipInfo) -> bool:
+        """Whether training saw the clip's section."""
+        return any(self._agrees(known, clip, _KNOWN_IN_TEST) for known in self.classes)
+
+    def _agrees(self, known: tuple[str, ...], clip: ClipInfo, fields: Sequence[str]) -> bool:
+        pairs = zip(self.by, known, strict=True)
+        return all(getattr(clip, field) == value for field, value in pairs if field in fields)
+
+    def save(self, path: Path) -> None:
+        """Writes the map as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "ClassMap":
+        """Reads what `save` wrote."""
+        content = json.loads(path.read_text())
+        return cls(tuple(content["by"]), tuple(tuple(values) for values in content["classes"]))
+
+
+def _values(clip: ClipInfo, by: Sequence[str]) -> tuple[str, ...]:
+    return tuple(getattr(clip, field) for field in by)

@@ -1,0 +1,90 @@
+"""Grain pipelines: shuffled and endless for training, padded and masked for evaluation."""
+
+from collections.abc import Sequence
+
+import grain
+import jax
+import numpy as np
+
+from asd_jax.data.clips import Clip, ClipSource
+from asd_jax.data.windows import WindowPolicy
+
+HostBatch = dict[str, np.ndarray]
+
+# A read is a copy out of a mapped file: a few threads saturate it, and a deep queue of batches costs gigabytes.
+_READ = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
+
+
+def training_batches(
+    source: ClipSource, class_ids: Sequence[int], policy: WindowPolicy, batch_size: int, seed: int
+) -> grain.IterDataset:
+    """Endless batches of this process's share of the clips, reshuffled every epoch.
+
+    The order and the random crops depend on the seed and the position alone; an iterator's `get_state` and `set_state`
+    resume it exactly.
+
+    Args:
+        source: training clips.
+        class_ids: class of every clip of the source.
+        policy: which part of a clip is heard.
+        batch_size: windows a batch on this process.
+        seed: of the shuffling and the crops.
+
+    Returns:
+        Batches of `waveform` int16 `[batch, samples]`, `class_id` int32 `[batch]`, `clip` int32 `[batch]`.
+
+    Raises:
+        ValueError: a process has no clip.
+    """
+
+    def crop(clip: Clip, rng: np.random.Generator) -> HostBatch:
+        waveform = clip["waveform"]
+        start = policy.random_start(len(waveform), rng)
+        return {
+            "waveform": policy.cut(waveform, start),
+            "class_id": np.int32(class_ids[clip["clip"]]),
+            "clip": np.int32(clip["clip"]),
+        }
+
+    processes = jax.process_count()
+    if len(source) < processes:
+        raise ValueError(f"{len(source)} training clips cannot be shared by {processes} processes")
+    clips = grain.MapDataset.source(source)[jax.process_index() :: processes]
+    windows = clips.seed(seed).shuffle().repeat().random_map(crop)
+    return windows.batch(batch_size, drop_remainder=True).to_iter_dataset(_READ)
+
+
+def evaluation_batches(
+    source: ClipSource, positions: Sequence[int], policy: WindowPolicy, batch_size: int
+) -> grain.IterDataset:
+    """Every evaluation window of some clips once, in order; the last batch is filled up.
+
+    Args:
+        source: clips to score.
+        positions: which of them, by position in the source.
+        policy: which windows of a clip are heard.
+        batch_size: windows a batch.
+
+    Returns:
+        Batches of `waveform` int16 `[batch, samples]`, `clip` int32 `[batch]` and `mask` bool `[batch]`, False where a
+        row only fills the batch up.
+    """
+    windows = [
+        (position, start)
+        for position in positions
+        for start in policy.starts(source.clips[position].samples)
+    ]
+
+    def read(window: tuple[int, int]) -> HostBatch:
+        position, start = window
+        return {
+            "waveform": policy.cut(source[position]["waveform"], start),
+            "clip": np.int32(position),
+            "mask": np.bool_(True),
+        }
+
+    def fill_up(rows: Sequence[HostBatch]) -> HostBatch:
+        return grain.experimental.batch_and_pad(rows, batch_size=batch_size)
+
+    dataset = grain.MapDataset.source(windows).map(read)
+    return dataset.batch(batch_size, batch_fn=fill_up).to_iter_dataset(_READ)

@@ -1,0 +1,107 @@
+"""A detector's reports of windows, pooled to one report a clip."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from tqdm import tqdm
+
+from asd_jax.config import EvaluationConfig
+from asd_jax.data.classes import ClassMap
+from asd_jax.data.clips import ClipSource
+from asd_jax.data.pipeline import evaluation_batches
+from asd_jax.data.windows import WindowPolicy
+from asd_jax.detectors.base import Batch, Detector, TrainState
+from asd_jax.features.logmel import waveform_from_int16
+from asd_jax.training.mesh import data_mesh, split_batch
+
+LOUDNESS = "loudness"
+Reports = dict[str, np.ndarray]
+
+
+def report_clips(
+    detector: Detector,
+    state: TrainState,
+    source: ClipSource,
+    class_map: ClassMap,
+    policy: WindowPolicy,
+    config: EvaluationConfig,
+    title: str,
+) -> Reports:
+    """Hears every window of every clip and pools the reports.
+
+    Every process hears its share of the clips; all of them return all reports.
+
+    Args:
+        detector: what reports.
+        state: its trained state.
+        source: clips to hear.
+        class_map: tells which classes a clip may truly have.
+        policy: the clips' windows.
+        config: batch size and pooling.
+        title: shown beside the progress bar.
+
+    Returns:
+        The detector's scores and `loudness` (mean power in dB of full scale) as `[clips]`, pooled as the configuration
+        says; other reports such as `embedding` as `[clips, features]`, the mean over windows.
+    """
+    # Devices of other processes have other clips: this process's batches go to its own devices only.
+    mesh = data_mesh(jax.local_devices())
+    report = jax.jit(functools.partial(_report, detector))
+    candidates = np.stack([class_map.candidates(clip) for clip in source.clips])
+    mine = range(jax.process_index(), len(source), jax.process_count())
+    batch_size = -(-config.batch_size // mesh.size) * mesh.size
+    batches = evaluation_batches(source, mine, policy, batch_size)
+    state = jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+    clips, rows = [], []
+    with tqdm(total=len(mine), unit="clip", desc=title, dynamic_ncols=True) as bar:
+        for batch in batches:
+            inputs = {"waveform": batch["waveform"], "candidates": candidates[batch["clip"]]}
+            on_devices = split_batch(mesh, inputs) if jax.process_count() == 1 else inputs
+            reports = jax.device_get(report(state, on_devices))
+            heard = batch["clip"][batch["mask"]]
+            rows.append({name: values[batch["mask"]] for name, values in reports.items()})
+            clips.append(heard)
+            bar.update(len(np.unique(heard)) if len(heard) else 0)
+    windows = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    pooled = _pool(windows, np.concatenate(clips), mine, detector.score_names, config.pooling)
+    return _gather(pooled, len(source))
+
+
+def _report(detector: Detector, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
+    power = jnp.mean(jnp.square(waveform_from_int16(batch["waveform"])), axis=1)
+    # A hundredth of a 16-bit step keeps digital silence finite.
+    loudness = 10 * jnp.log10(jnp.maximum(power, 1e-13))
+    return detector.report(state, batch) | {LOUDNESS: loudness}
+
+
+def _pool(
+    windows: Reports,
+    clip_of_window: np.ndarray,
+    clips: Sequence[int],
+    scores: Sequence[str],
+    pooling: str,
+) -> Reports:
+    """`[windows, ...]` to `[clips, ...]`: scores as configured, everything else as the mean."""
+    pooled = {}
+    for name, values in windows.items():
+        pool = np.max if pooling == "max" and name in scores else np.mean
+        pooled[name] = np.stack([pool(values[clip_of_window == clip], axis=0) for clip in clips])
+    return pooled
+
+
+def _gather(pooled: Reports, clips: int) -> Reports:
+    """Every process's clips, back in the order of the source."""
+    processes = jax.process_count()
+    if processes == 1:
+        return pooled
+    longest = -(-clips // processes)
+    gathered = {}
+    for name, values in pooled.items():
+        padding = [(0, longest - len(values))] + [(0, 0)] * (values.ndim - 1)
+        everyone = multihost_utils.process_allgather(np.pad(values, padding))
+        gathered[name] = np.swapaxes(everyone, 0, 1).reshape(-1, *values.shape[1:])[:clips]
+    return gathered

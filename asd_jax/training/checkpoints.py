@@ -1,0 +1,98 @@
+"""Checkpoints of a training: model, optimiser, random key and data iterator, written as a whole or not at all."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grain
+import jax
+import orbax.checkpoint as ocp
+from jax.sharding import Mesh
+
+from asd_jax.detectors.base import TrainState
+from asd_jax.training.mesh import replicated
+
+
+class Checkpoints:
+    """The checkpoints in one folder; use as a context manager, which waits for the writer at the end.
+
+    Args:
+        directory: folder of the checkpoints alone.
+        keep: how many of the newest stay.
+    """
+
+    def __init__(self, directory: Path, keep: int = 2):
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        self.directory = directory
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._manager.close()
+
+    def latest_step(self) -> int | None:
+        """Step of the newest whole checkpoint; None if there is none."""
+        return self._manager.latest_step()
+
+    def save(self, state: TrainState, iterator: grain.DatasetIterator) -> None:
+        """Saves at the state's step, in the background."""
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(_storable(state)),
+            iterator=grain.checkpoint.CheckpointSave(iterator),
+        )
+        self._manager.save(int(state.step), args=items, force=True)
+
+    def preempted(self, step: int) -> bool:
+        """Whether the machine announced that it will stop; save and leave then."""
+        return self._manager.reached_preemption(step)
+
+    def restore(
+        self, like: TrainState, mesh: Mesh, iterator: grain.DatasetIterator | None = None
+    ) -> TrainState:
+        """The newest state, on the devices of a mesh; sets the iterator to where it was.
+
+        Args:
+            like: a state, or its `jax.eval_shape`, of the same detector.
+            mesh: where the state shall live; may differ from the one that saved it.
+            iterator: a training iterator of the same data, for going on with the training.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint.
+            ValueError: the checkpoint holds another network, or its files are damaged.
+        """
+        step = self.latest_step()
+        if step is None:
+            raise FileNotFoundError(
+                f"no checkpoint in {self.directory}: train first with launch/train.py"
+            )
+        everywhere = replicated(mesh)
+        target = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
+            _storable(like),
+        )
+        items: dict[str, Any] = {"state": ocp.args.StandardRestore(target)}
+        if iterator is not None:
+            items["iterator"] = grain.checkpoint.CheckpointRestore(iterator)
+        restored = self._manager.restore(step, args=ocp.args.Composite(**items))["state"]
+        return like.replace(**restored | {"key": jax.random.wrap_key_data(restored["key"])})
+
+
+def _storable(state: TrainState) -> dict[str, Any]:
+    """A state as nested dictionaries, with the random key as its raw words."""
+    raw_key = jax.eval_shape(jax.random.key_data, state.key)
+    if not isinstance(state.key, jax.ShapeDtypeStruct):
+        raw_key = jax.random.key_data(state.key)
+    return {
+        "step": state.step,
+        "key": raw_key,
+        "params": state.params,
+        "statistics": state.statistics,
+        "optimizer": state.optimizer,
+    }

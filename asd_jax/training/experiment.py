@@ -1,0 +1,140 @@
+"""A whole experiment: from prepared data to trained models in a work directory."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import logging
+from tfds_dcase import ClipInfo
+
+from asd_jax.config import Experiment
+from asd_jax.data.classes import ClassMap
+from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, Stage, all_clips, select_clips
+from asd_jax.data.pipeline import training_batches
+from asd_jax.detectors.base import Detector
+from asd_jax.training.loop import Training
+from asd_jax.training.mesh import data_mesh, local_batch_size
+
+CONFIG_FILE = "config.json"
+CLASS_MAP_FILE = "class_map.json"
+EVERY_MACHINE_TYPE = "all"
+
+
+def train(experiment: Experiment, workdir: Path) -> list[Path]:
+    """Trains the experiment's model, or one a machine type; goes on where an earlier run stopped.
+
+    Args:
+        experiment: what to train on which data.
+        workdir: gets the configuration and a folder `models/<machine type or all>` a model with class map, checkpoints
+            and logs: all that later commands need.
+
+    Returns:
+        The models' folders.
+
+    Raises:
+        ValueError: the work directory holds another experiment, or the data lack what the experiment asks for.
+    """
+    clips = training_clips(experiment)
+    _write_config(experiment, workdir)
+    folders = []
+    for name, group in model_groups(experiment, clips).items():
+        directory = workdir / "models" / name
+        directory.mkdir(parents=True, exist_ok=True)
+        logging.info("training model %s on %d clips", name, len(group))
+        _train_model(experiment, group, directory)
+        folders.append(directory)
+    return folders
+
+
+def training_clips(experiment: Experiment) -> list[ClipInfo]:
+    """The normal clips that the experiment trains on."""
+    data = experiment.data
+    stages: Sequence[Stage] = data.train_stages or (STAGE_OF_MODE[data.mode],)
+    clips = all_clips(data.dataset, data.data_dir)
+    return select_clips(clips, stages, "train", data.machine_types)
+
+
+def model_groups(experiment: Experiment, clips: Sequence[ClipInfo]) -> dict[str, list[ClipInfo]]:
+    """Training clips by model name: one model for all machine types, or one for each."""
+    if experiment.data.one_model_per == "all":
+        return {EVERY_MACHINE_TYPE: list(clips)}
+    names = sorted({clip.machine_type for clip in clips})
+    return {name: [clip for clip in clips if clip.machine_type == name] for name in names}
+
+
+def build_detector(experiment: Experiment, class_map: ClassMap, clips: int) -> Detector:
+    """The experiment's detector for a training on that many clips."""
+    steps = steps_per_epoch(experiment, clips)
+    return experiment.detector.build(len(class_map), steps, experiment.training.epochs)
+
+
+def steps_per_epoch(experiment: Experiment, clips: int) -> int:
+    """Steps that hear every clip about once."""
+    return math.ceil(clips / experiment.training.batch_size)
+
+
+def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -> None:
+    config = experiment.training
+    class_map = ClassMap.fit(clips, experiment.data.class_by)
+    class_map.save(directory / CLASS_MAP_FILE)
+    batches = training_batches(
+        ClipSource(experiment.data.dataset, experiment.data.data_dir, clips),
+        [class_map.class_id(clip) for clip in clips],
+        experiment.detector.windows(),
+        local_batch_size(data_mesh(), config.batch_size),
+        config.seed,
+    )
+    detector = build_detector(experiment, class_map, len(clips))
+    clip_ids = [clip.clip_id for clip in clips]
+    steps = steps_per_epoch(experiment, len(clips))
+    Training(detector, batches, clip_ids, steps, config, directory).run()
+
+
+def _write_config(experiment: Experiment, workdir: Path) -> None:
+    """Writes the configuration, or checks that an earlier run's is the same."""
+    path = workdir / CONFIG_FILE
+    if path.is_file():
+        _require_same(Experiment.from_json(path.read_text()), experiment, path)
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(experiment.to_json())
+    unfinished.replace(path)
+
+
+def _require_same(earlier: Experiment, now: Experiment, path: Path) -> None:
+    before, after = _flat(dataclasses.asdict(earlier)), _flat(dataclasses.asdict(now))
+    changed = sorted(
+        key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
+    )
+    if changed:
+        listed = ", ".join(
+            f"{key} was {before.get(key)!r}, is {after.get(key)!r}" for key in changed
+        )
+        raise ValueError(
+            f"{path} is of another experiment ({listed}): choose another --workdir, or delete this one"
+        )
+
+
+def _flat(content: dict, prefix: str = "") -> dict:
+    found = {}
+    for key, value in content.items():
+        found |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return found
+
+
+def load_experiment(workdir: Path) -> Experiment:
+    """The configuration that a work directory was trained with.
+
+    Raises:
+        FileNotFoundError: the folder is no work directory.
+    """
+    path = workdir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{workdir} holds no {CONFIG_FILE}: give the --workdir of a training"
+        )
+    return Experiment.from_json(path.read_text())

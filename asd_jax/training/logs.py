@@ -1,0 +1,72 @@
+"""What a training writes down: JSON lines, TensorBoard events, and the progress bar."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+Row = dict[str, float]
+"""One line of the log: `step`, `epoch`, `loss`, `clips_per_second` and the detector's other scalars."""
+
+LOG_FILE = "metrics.jsonl"
+
+
+class TrainingLog:
+    """Scalars of one training, to `metrics.jsonl` and TensorBoard event files in its folder.
+
+    A resumed training goes on behind the step that it resumed from: later lines, of steps that were lost and are taken
+    again, are dropped from both.
+
+    Args:
+        directory: the model's folder.
+        first_step: step that the training starts or resumes from.
+        total_steps: step at which it ends, for the progress bar.
+    """
+
+    def __init__(self, directory: Path, first_step: int, total_steps: int):
+        self._path = directory / LOG_FILE
+        kept = [row for row in read_log(directory) if row["step"] <= first_step]
+        self._path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        self._file = self._path.open("a", buffering=1)
+        self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1)
+        self._bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+
+    def __enter__(self) -> "TrainingLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._events.close()
+        self._bar.close()
+
+    def advance(self) -> None:
+        """Moves the progress bar by a step."""
+        self._bar.update()
+
+    def write(self, row: Row) -> None:
+        """Writes one line and shows its loss and speed beside the bar."""
+        self._file.write(json.dumps(row) + "\n")
+        for key, value in row.items():
+            if key != "step":
+                self._events.add_scalar(key, value, int(row["step"]))
+        self._bar.set_postfix_str(f"loss {row['loss']:.4f}, {row['clips_per_second']:.1f} clips/s")
+
+
+def read_log(directory: Path) -> list[Row]:
+    """The lines of a model's log; a last line that a kill cut off is passed over."""
+    path = directory / LOG_FILE
+    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def mean_rows(rows: list[dict[str, np.ndarray]]) -> Row:
+    """Mean of every scalar over some steps."""
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}

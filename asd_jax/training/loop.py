@@ -1,0 +1,143 @@
+"""The one training loop: any detector, on any number of devices, resumable at every checkpoint."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import grain
+import jax
+import numpy as np
+from absl import logging
+
+from asd_jax.config import TrainingConfig
+from asd_jax.data.pipeline import HostBatch
+from asd_jax.detectors.base import Detector, Metrics, TrainState
+from asd_jax.training.checkpoints import Checkpoints
+from asd_jax.training.logs import TrainingLog, mean_rows
+from asd_jax.training.mesh import data_mesh, replicated, split_batch
+
+CHECKPOINTS = "checkpoints"
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss or the gradient became NaN or infinite."""
+
+
+class Training:
+    """A detector's training in a folder of its own.
+
+    Args:
+        detector: what is trained.
+        batches: endless training batches (this process's rows).
+        clip_ids: of the training clips, by the batches' `clip`.
+        steps_per_epoch: steps an epoch.
+        config: length, checkpoints, seed.
+        directory: gets checkpoints, log and event files.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        batches: grain.IterDataset,
+        clip_ids: Sequence[str],
+        steps_per_epoch: int,
+        config: TrainingConfig,
+        directory: Path,
+    ):
+        self._detector = detector
+        self._batches = batches
+        self._clip_ids = clip_ids
+        self._steps_per_epoch = steps_per_epoch
+        self._config = config
+        self._directory = directory
+        self._mesh = data_mesh()
+        self._unread: list[tuple[int, np.ndarray, Metrics]] = []
+        self._since = time.perf_counter()
+
+    def run(self) -> TrainState:
+        """Trains from the newest checkpoint, or from the start, to the last epoch.
+
+        Raises:
+            NonFiniteLossError: names the step and its clips; the last good checkpoint stays.
+        """
+        total_steps = self._config.epochs * self._steps_per_epoch
+        with Checkpoints(
+            self._directory / CHECKPOINTS, self._config.keep_checkpoints
+        ) as checkpoints:
+            iterator = iter(self._batches)
+            state = self._start(checkpoints, iterator)
+            first_step = int(state.step)
+            with TrainingLog(self._directory, first_step, total_steps) as log:
+                state = self._steps(
+                    state, iterator, checkpoints, log, range(first_step, total_steps)
+                )
+            iterator.close()
+        return state
+
+    def _start(self, checkpoints: Checkpoints, iterator: grain.DatasetIterator) -> TrainState:
+        key = jax.random.key(self._config.seed)
+        if checkpoints.latest_step() is not None:
+            shapes = jax.eval_shape(self._detector.init, key)
+            return checkpoints.restore(shapes, self._mesh, iterator)
+        return jax.jit(self._detector.init, out_shardings=replicated(self._mesh))(key)
+
+    def _steps(
+        self,
+        state: TrainState,
+        iterator: grain.DatasetIterator,
+        checkpoints: Checkpoints,
+        log: TrainingLog,
+        steps: range,
+    ) -> TrainState:
+        everywhere = replicated(self._mesh)
+        train_step = jax.jit(self._detector.train_step, donate_argnums=0, out_shardings=everywhere)
+        checkpoint_every = self._config.checkpoint_every or self._steps_per_epoch
+        self._since = time.perf_counter()
+        for step in steps:
+            batch = next(iterator)
+            state, metrics = train_step(state, split_batch(self._mesh, _for_training(batch)))
+            self._unread.append((step + 1, batch["clip"], metrics))
+            log.advance()
+            is_last = step + 1 == steps.stop
+            must_stop = checkpoints.preempted(step + 1)
+            save = is_last or must_stop or (step + 1) % checkpoint_every == 0
+            if save or len(self._unread) >= self._config.log_every:
+                self._read_metrics(log)
+            if save:
+                checkpoints.save(state, iterator)
+            if must_stop:
+                logging.warning("preempted at step %d: run the same command to go on", step + 1)
+                break
+        return state
+
+    def _read_metrics(self, log: TrainingLog) -> None:
+        """Waits for the steps since the last call, checks that they are finite and logs their means.
+
+        Reading once in a while instead of every step lets the host run ahead of an accelerator.
+        """
+        numbers = jax.device_get([metrics for _, _, metrics in self._unread])
+        for (step, clips, _), values in zip(self._unread, numbers, strict=True):
+            self._require_finite(step, clips, values)
+        last_step = self._unread[-1][0]
+        seconds = time.perf_counter() - self._since
+        clips_seen = self._config.batch_size * len(self._unread)
+        log.write(
+            {"step": last_step, "epoch": last_step / self._steps_per_epoch}
+            | mean_rows(numbers)
+            | {"clips_per_second": clips_seen / seconds}
+        )
+        self._unread = []
+        self._since = time.perf_counter()
+
+    def _require_finite(self, step: int, clips: np.ndarray, values: dict[str, np.ndarray]) -> None:
+        wrong = sorted(name for name, value in values.items() if not np.isfinite(value))
+        if wrong:
+            names = ", ".join(self._clip_ids[clip] for clip in clips)
+            raise NonFiniteLossError(
+                f"{', '.join(wrong)} not finite at step {step}. The last checkpoint before it is kept in "
+                f"{self._directory / CHECKPOINTS}. Lower the learning rate, or look at the clips of the batch: {names}"
+            )
+
+
+def _for_training(batch: HostBatch) -> HostBatch:
+    return {"waveform": batch["waveform"], "class_id": batch["class_id"]}

@@ -1,0 +1,79 @@
+"""Text and JSON to values of annotated dataclass fields."""
+
+import ast
+import dataclasses
+import typing
+from typing import Any
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def field_types(kind: type) -> dict[str, Any]:
+    """The resolved annotations of a dataclass's fields."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def parse_text(kind: Any, text: str) -> Any:
+    """Reads a command line's text as a value of an annotated type.
+
+    Tuples are written with commas (`fan,pump`), nested ones as Python literals (`((2,128,2,2),)`).
+
+    Raises:
+        ValueError: the text is no such value.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        if text not in arguments:
+            raise ValueError(f"choose one of {', '.join(map(str, arguments))}")
+        return text
+    if origin is tuple:
+        return _parse_tuple(arguments, text)
+    if kind is bool:
+        if text.lower() not in _BOOLEANS:
+            raise ValueError("expected true or false")
+        return _BOOLEANS[text.lower()]
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(
+                f"expected {'a whole number' if kind is int else 'a number'}"
+            ) from None
+    if kind is str:
+        return text
+    raise ValueError(f"a value of type {kind} cannot be given as text")
+
+
+def _parse_tuple(arguments: tuple[Any, ...], text: str) -> Any:
+    item = arguments[0]
+    if typing.get_origin(item) is tuple:
+        try:
+            return from_json_value(tuple[item, ...], ast.literal_eval(text))
+        except (SyntaxError, TypeError, ValueError):
+            raise ValueError("expected nested tuples such as ((2,128,2,2),)") from None
+    return tuple(parse_text(item, part.strip()) for part in text.split(",") if part.strip())
+
+
+def from_json(kind: type, content: dict[str, Any]) -> Any:
+    """A dataclass from its JSON object; values that are built already are kept.
+
+    Raises:
+        ValueError: a key is unknown.
+    """
+    known = field_types(kind)
+    unknown = sorted(set(content) - set(known))
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
+    return kind(**{key: from_json_value(known[key], value) for key, value in content.items()})
+
+
+def from_json_value(kind: Any, value: Any) -> Any:
+    """JSON's lists to tuples and objects to dataclasses, as the annotation says."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+        return from_json(kind, value)
+    if typing.get_origin(kind) is tuple:
+        arguments = typing.get_args(kind)
+        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
+        return tuple(from_json_value(item, part) for item, part in zip(kinds, value, strict=True))
+    return value
