@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
-from absl import flags
+from absl import flags, logging
 from tfds_dcase import ArchiveError
 
 from asd_jax.config import Experiment, override
@@ -69,8 +69,11 @@ def chosen_workdir(experiment: Experiment | None = None) -> Path:
     return Path("runs") / name
 
 
-def start_processes() -> None:
-    """Joins the other processes where the flag asks for it; must come before any other use of JAX."""
+def start() -> None:
+    """Quiets the libraries' logs and joins other processes; must come before any other use of JAX."""
+    if not flags.FLAGS["verbosity"].present:
+        # Checkpointing logs a screenful a save, which tears the progress bar.
+        logging.set_verbosity(logging.WARNING)
     if _MULTI_PROCESS.value:
         jax.distributed.initialize()
 
@@ -87,7 +90,7 @@ def expected_errors() -> Iterator[None]:
         NonFiniteLossError,
         ValueError,
     ) as error:
-        if flags.FLAGS["verbosity"].value > 0:
+        if logging.get_verbosity() >= logging.DEBUG:
             raise
         sys.exit(f"error: {error}\n(--verbosity=1 shows where)")
 

@@ -135,7 +135,8 @@ def load_config(path: Path) -> Experiment:
         near = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none"
         raise FileNotFoundError(f"no configuration {path}; there: {near}")
     spec = importlib.util.spec_from_file_location(f"asd_jax_config_{path.stem}", path)
-    assert spec is not None and spec.loader is not None, path
+    assert spec is not None, path
+    assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     experiment = module.get_config() if hasattr(module, "get_config") else None

@@ -49,7 +49,7 @@ def _parse_tuple(arguments: tuple[Any, ...], text: str) -> Any:
     item = arguments[0]
     if typing.get_origin(item) is tuple:
         try:
-            return from_json_value(tuple[item, ...], ast.literal_eval(text))
+            return tuple(from_json_value(item, part) for part in ast.literal_eval(text))
         except (SyntaxError, TypeError, ValueError):
             raise ValueError("expected nested tuples such as ((2,128,2,2),)") from None
     return tuple(parse_text(item, part.strip()) for part in text.split(",") if part.strip())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from absl import app
 
-from asd_jax.command_line import chosen_experiment, chosen_workdir, expected_errors, start_processes
+from asd_jax.command_line import chosen_experiment, chosen_workdir, expected_errors, start
 from asd_jax.evaluation.evaluate import evaluate
 from asd_jax.training.experiment import load_experiment
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     with expected_errors():
-        start_processes()
+        start()
         workdir = chosen_workdir()
         results = evaluate(chosen_experiment(load_experiment(workdir)), workdir)
         print(f"\n{results.text}\n\nscores, decisions, tables and plots: {results.directory}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from asd_jax.command_line import chosen_experiment, chosen_workdir, expected_errors, start_processes
+from asd_jax.command_line import chosen_experiment, chosen_workdir, expected_errors, start
 from asd_jax.config import load_config
 from asd_jax.training.experiment import train
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     with expected_errors():
-        start_processes()
+        start()
         experiment = chosen_experiment(load_config(Path(_CONFIG.value)))
         workdir = chosen_workdir(experiment)
         for folder in train(experiment, workdir):

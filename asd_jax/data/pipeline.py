@@ -11,6 +11,9 @@ from asd_jax.data.windows import WindowPolicy
 
 HostBatch = dict[str, np.ndarray]
 
+Window = tuple[int, int]
+"""Position of a clip in its source, and the sample at which the window starts."""
+
 # A read is a copy out of a mapped file: a few threads saturate it, and a deep queue of batches costs gigabytes.
 _READ = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
 
@@ -42,8 +45,8 @@ def training_batches(
         start = policy.random_start(len(waveform), rng)
         return {
             "waveform": policy.cut(waveform, start),
-            "class_id": np.int32(class_ids[clip["clip"]]),
-            "clip": np.int32(clip["clip"]),
+            "class_id": np.asarray(class_ids[clip["clip"]], np.int32),
+            "clip": np.asarray(clip["clip"], np.int32),
         }
 
     processes = jax.process_count()
@@ -54,33 +57,35 @@ def training_batches(
     return windows.batch(batch_size, drop_remainder=True).to_iter_dataset(_READ)
 
 
+def evaluation_windows(
+    source: ClipSource, clips: Sequence[int], policy: WindowPolicy
+) -> list[Window]:
+    """The windows that evaluation hears of some clips (positions in the source), clip by clip."""
+    return [(clip, start) for clip in clips for start in policy.starts(source.clips[clip].samples)]
+
+
 def evaluation_batches(
-    source: ClipSource, positions: Sequence[int], policy: WindowPolicy, batch_size: int
+    source: ClipSource, windows: Sequence[Window], policy: WindowPolicy, batch_size: int
 ) -> grain.IterDataset:
-    """Every evaluation window of some clips once, in order; the last batch is filled up.
+    """Every window once, in order; the last batch is filled up.
 
     Args:
         source: clips to score.
-        positions: which of them, by position in the source.
-        policy: which windows of a clip are heard.
+        windows: from `evaluation_windows`.
+        policy: how a window is cut.
         batch_size: windows a batch.
 
     Returns:
         Batches of `waveform` int16 `[batch, samples]`, `clip` int32 `[batch]` and `mask` bool `[batch]`, False where a
         row only fills the batch up.
     """
-    windows = [
-        (position, start)
-        for position in positions
-        for start in policy.starts(source.clips[position].samples)
-    ]
 
-    def read(window: tuple[int, int]) -> HostBatch:
-        position, start = window
+    def read(window: Window) -> HostBatch:
+        clip, start = window
         return {
-            "waveform": policy.cut(source[position]["waveform"], start),
-            "clip": np.int32(position),
-            "mask": np.bool_(True),
+            "waveform": policy.cut(source[clip]["waveform"], start),
+            "clip": np.asarray(clip, np.int32),
+            "mask": np.asarray(True),
         }
 
     def fill_up(rows: Sequence[HostBatch]) -> HostBatch:

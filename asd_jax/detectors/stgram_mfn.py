@@ -15,6 +15,7 @@ from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.schedules import hold_then_cosine
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.arcface import ArcFace
 from asd_jax.nn.framing import frame
@@ -26,7 +27,6 @@ from asd_jax.nn.mobilefacenet import (
     MobileFaceNetTaps,
     image_of,
 )
-from asd_jax.detectors.schedules import hold_then_cosine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +176,7 @@ class STgramMFN(Detector):
     def init(self, key: jax.Array) -> TrainState:
         key, network_key = jax.random.split(key)
         network = STgramNetwork(self.config, self.classes, rngs=nnx.Rngs(network_key))
-        _, params, statistics = nnx.split(network, nnx.Param, ...)
+        params, statistics = nnx.state(network, nnx.Param, ...)
         return TrainState(
             jnp.zeros((), jnp.int32), key, params, statistics, self.optimizer.init(params)
         )

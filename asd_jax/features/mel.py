@@ -67,7 +67,8 @@ def mel_filterbank(
             f"choose 0 <= f_min < f_max <= {sample_rate / 2}"
         )
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
-    mel_edges = np.linspace(*hz_to_mel(np.array([f_min, f_max]), scale), n_mels + 2)
+    lowest, highest = hz_to_mel(np.array([f_min, f_max]), scale)
+    mel_edges = np.linspace(lowest, highest, n_mels + 2)
     edges = mel_to_hz(mel_edges, scale)
     widths = np.diff(edges)
     distance = edges[None, :] - bins[:, None]

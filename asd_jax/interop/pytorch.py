@@ -1,6 +1,7 @@
 """PyTorch tensor layouts to the ones used here, and the walk over a state dict."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -66,7 +67,7 @@ def load_state_dict(
             f"these weights belong to another network: missing {missing[:3]}, unknown {unknown[:3]}"
         )
     for name, (path, transform) in rules.items():
-        variable = network
+        variable: Any = network
         for part in path:
             variable = variable[part] if isinstance(part, int) else getattr(variable, part)
         value = np.ascontiguousarray(transform(np.asarray(tensors[name])))

@@ -12,11 +12,11 @@ from tqdm import tqdm
 from asd_jax.config import EvaluationConfig
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import ClipSource
-from asd_jax.data.pipeline import evaluation_batches
+from asd_jax.data.pipeline import evaluation_batches, evaluation_windows
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.base import Batch, Detector, TrainState
 from asd_jax.features.logmel import waveform_from_int16
-from asd_jax.training.mesh import data_mesh, split_batch
+from asd_jax.training.mesh import data_mesh, replicated, split_batch
 
 LOUDNESS = "loudness"
 Reports = dict[str, np.ndarray]
@@ -54,20 +54,23 @@ def report_clips(
     candidates = np.stack([class_map.candidates(clip) for clip in source.clips])
     mine = range(jax.process_index(), len(source), jax.process_count())
     batch_size = -(-config.batch_size // mesh.size) * mesh.size
-    batches = evaluation_batches(source, mine, policy, batch_size)
-    state = jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+    windows = evaluation_windows(source, mine, policy)
+    batches = evaluation_batches(source, windows, policy, batch_size)
+    state = jax.device_put(
+        jax.tree.map(lambda leaf: leaf.addressable_data(0), state), replicated(mesh)
+    )
     clips, rows = [], []
-    with tqdm(total=len(mine), unit="clip", desc=title, dynamic_ncols=True) as bar:
+    with tqdm(total=len(windows), unit="window", desc=title, dynamic_ncols=True) as bar:
         for batch in batches:
             inputs = {"waveform": batch["waveform"], "candidates": candidates[batch["clip"]]}
-            on_devices = split_batch(mesh, inputs) if jax.process_count() == 1 else inputs
-            reports = jax.device_get(report(state, on_devices))
-            heard = batch["clip"][batch["mask"]]
-            rows.append({name: values[batch["mask"]] for name, values in reports.items()})
-            clips.append(heard)
-            bar.update(len(np.unique(heard)) if len(heard) else 0)
-    windows = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    pooled = _pool(windows, np.concatenate(clips), mine, detector.score_names, config.pooling)
+            reports = jax.device_get(report(state, split_batch(mesh, inputs)))
+            heard = batch["mask"]
+            rows.append({name: values[heard] for name, values in reports.items()})
+            clips.append(batch["clip"][heard])
+            bar.update(int(heard.sum()))
+    heard_windows = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    clip_of_window = np.concatenate(clips)
+    pooled = _pool(heard_windows, clip_of_window, mine, detector.score_names, config.pooling)
     return _gather(pooled, len(source))
 
 

@@ -4,7 +4,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import jax
 from absl import logging
 from tfds_dcase import ClipInfo
 
@@ -77,7 +79,8 @@ def steps_per_epoch(experiment: Experiment, clips: int) -> int:
 def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -> None:
     config = experiment.training
     class_map = ClassMap.fit(clips, experiment.data.class_by)
-    class_map.save(directory / CLASS_MAP_FILE)
+    if jax.process_index() == 0:
+        class_map.save(directory / CLASS_MAP_FILE)
     batches = training_batches(
         ClipSource(experiment.data.dataset, experiment.data.data_dir, clips),
         [class_map.class_id(clip) for clip in clips],
@@ -96,6 +99,8 @@ def _write_config(experiment: Experiment, workdir: Path) -> None:
     path = workdir / CONFIG_FILE
     if path.is_file():
         _require_same(Experiment.from_json(path.read_text()), experiment, path)
+        return
+    if jax.process_index() > 0:
         return
     workdir.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
@@ -117,8 +122,8 @@ def _require_same(earlier: Experiment, now: Experiment, path: Path) -> None:
         )
 
 
-def _flat(content: dict, prefix: str = "") -> dict:
-    found = {}
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for key, value in content.items():
         found |= (
             _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}

@@ -24,15 +24,19 @@ class TrainingLog:
         directory: the model's folder.
         first_step: step that the training starts or resumes from.
         total_steps: step at which it ends, for the progress bar.
+        title: shown beside the progress bar.
     """
 
-    def __init__(self, directory: Path, first_step: int, total_steps: int):
+    def __init__(self, directory: Path, first_step: int, total_steps: int, title: str):
+        directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / LOG_FILE
         kept = [row for row in read_log(directory) if row["step"] <= first_step]
         self._path.write_text("".join(json.dumps(row) + "\n" for row in kept))
         self._file = self._path.open("a", buffering=1)
         self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1)
-        self._bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total_steps, initial=first_step, unit="step", desc=title, dynamic_ncols=True
+        )
 
     def __enter__(self) -> "TrainingLog":
         return self

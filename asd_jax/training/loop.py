@@ -67,12 +67,17 @@ class Training:
             iterator = iter(self._batches)
             state = self._start(checkpoints, iterator)
             first_step = int(state.step)
-            with TrainingLog(self._directory, first_step, total_steps) as log:
+            title = f"training {self._directory.name}"
+            with TrainingLog(self._log_directory(), first_step, total_steps, title) as log:
                 state = self._steps(
                     state, iterator, checkpoints, log, range(first_step, total_steps)
                 )
             iterator.close()
         return state
+
+    def _log_directory(self) -> Path:
+        process = jax.process_index()
+        return self._directory if process == 0 else self._directory / f"process_{process}"
 
     def _start(self, checkpoints: Checkpoints, iterator: grain.DatasetIterator) -> TrainState:
         key = jax.random.key(self._config.seed)
