@@ -47,7 +47,6 @@ class STgramMFNConfig(DetectorConfig):
         head_channels: channels in front of MobileFaceNet's pooling.
         learning_rate: Adam's rate until the cosine starts.
         hold_epochs: epochs at the full rate.
-        score: "nll_margin" (published: the margin is applied at the true class) or "nll".
     """
 
     clip: WindowPolicy = WindowPolicy()

@@ -5,6 +5,7 @@ Shape contract of every transform here: `[batch, samples]` float32 in [-1, 1) to
 """
 
 import dataclasses
+import math
 from typing import Literal
 
 import jax
@@ -20,6 +21,9 @@ _INT16_STEPS = 32768.0
 
 Compression = Literal["clamp", "add"]
 """How the logarithm is kept finite: 10 log10(max(x, floor)) or 10 log10(x + floor)."""
+
+Silence = Literal["nearest", "numpy"]
+"""How the level of digital silence is rounded to float32: correctly, or by NumPy's float32 logarithm."""
 
 
 def waveform_from_int16(waveform: jax.Array) -> jax.Array:
@@ -43,6 +47,7 @@ class LogMel:
         reflect: pad the ends by reflection; otherwise with zeros.
         compression: "clamp" or "add".
         floor: power below which, or by which, the logarithm is kept finite.
+        silence: "nearest" or "numpy", whose last digit librosa's features have.
         top_db: limit below the clip's maximum in dB; 0 for none.
     """
 
@@ -57,6 +62,7 @@ class LogMel:
     reflect: bool = False
     compression: Compression = "clamp"
     floor: float = 1e-10
+    silence: Silence = "nearest"
     top_db: float = 0.0
 
     @classmethod
@@ -67,17 +73,17 @@ class LogMel:
     @classmethod
     def aegan(cls) -> "LogMel":
         """AEGAN-AD (Jiang et al. 2023): librosa's mel with 2048-point frames and 80 dB of range."""
-        return cls(n_fft=2048, top_db=80.0)
+        return cls(n_fft=2048, silence="numpy", top_db=80.0)
 
     @classmethod
     def dcase2020(cls, n_mels: int = 128) -> "LogMel":
         """Baseline of DCASE 2020 Task 2: librosa's mel, epsilon added under the logarithm."""
-        return cls(n_mels=n_mels, compression="add", floor=DOUBLE_EPSILON)
+        return cls(n_mels=n_mels, compression="add", floor=DOUBLE_EPSILON, silence="numpy")
 
     @classmethod
     def dcase2021(cls, n_mels: int = 128) -> "LogMel":
         """Baselines of DCASE 2021 and later: as 2020, but clamped at epsilon."""
-        return cls(n_mels=n_mels, floor=DOUBLE_EPSILON)
+        return cls(n_mels=n_mels, floor=DOUBLE_EPSILON, silence="numpy")
 
     def frames(self, samples: int) -> int:
         """Frames of a clip of that many samples."""
@@ -120,14 +126,18 @@ class LogMel:
     def __call__(self, waveform: jax.Array) -> jax.Array:
         """`[batch, samples]` to `[batch, frames, mels]` in dB."""
         power = self.mel_power(waveform)
-        if self.compression == "add":
-            level = 10.0 * jnp.log10(power + self.floor)
-        else:
-            level = 10.0 * jnp.log10(jnp.maximum(power, self.floor))
+        finite = power + self.floor if self.compression == "add" else jnp.maximum(power, self.floor)
+        level = jnp.where(finite > self.floor, 10.0 * jnp.log10(finite), self._silence())
         if self.top_db:
             loudest = jnp.max(level, axis=(1, 2), keepdims=True)
             level = jnp.maximum(level, loudest - self.top_db)
         return level
+
+    def _silence(self) -> np.float32:
+        # Devices differ in the last digit of a logarithm; digital silence has one value on all of them.
+        if self.silence == "numpy":
+            return np.float32(10.0) * np.log10(np.float32(self.floor))
+        return np.float32(10.0 * math.log10(self.floor))
 
     def _filterbank(self) -> np.ndarray:
         f_max = self.f_max or self.sample_rate / 2

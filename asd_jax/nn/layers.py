@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from asd_jax.nn.depthwise import depthwise_conv2d
+from asd_jax.nn.pointwise import pointwise_conv
 
 he_uniform = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
@@ -55,20 +56,20 @@ class PReLU(nnx.Module):
     """Rectifier with one learned negative slope a channel (He et al. 2015)."""
 
     def __init__(self, channels: int, *, slope: float = 0.25):
-        self.slope = nnx.Param(jnp.full(channels, slope))
+        self.slope = nnx.Param(jnp.full(channels, slope, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return jnp.where(x >= 0, x, x * self.slope[...])
 
 
 class PointwiseConv(nnx.Module):
-    """1x1 convolution without bias, as the matrix product that it is."""
+    """1x1 convolution without bias."""
 
     def __init__(self, in_channels: int, out_channels: int, *, rngs: nnx.Rngs):
         self.kernel = nnx.Param(he_uniform(rngs.params(), (in_channels, out_channels)))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return x @ self.kernel[...]
+        return pointwise_conv(x, self.kernel[...])
 
 
 class DepthwiseConv(nnx.Module):
