@@ -12,7 +12,7 @@ from tfds_dcase import ClipInfo
 
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
-from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, Stage, all_clips, select_clips
+from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, all_clips, select_clips
 from asd_jax.data.pipeline import training_batches
 from asd_jax.detectors.base import Detector
 from asd_jax.training.loop import Training
@@ -37,6 +37,7 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
     Raises:
         ValueError: the work directory holds another experiment, or the data lack what the experiment asks for.
     """
+    experiment = _with_train_stages(experiment)
     clips = training_clips(experiment)
     _write_config(experiment, workdir)
     folders = []
@@ -49,12 +50,18 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
     return folders
 
 
-def training_clips(experiment: Experiment) -> list[ClipInfo]:
-    """The normal clips that the experiment trains on."""
+def _with_train_stages(experiment: Experiment) -> Experiment:
+    """Spells out what the mode implies: a later evaluation in another mode must still know what was trained on."""
     data = experiment.data
-    stages: Sequence[Stage] = data.train_stages or (STAGE_OF_MODE[data.mode],)
+    stages = data.train_stages or (STAGE_OF_MODE[data.mode],)
+    return dataclasses.replace(experiment, data=dataclasses.replace(data, train_stages=stages))
+
+
+def training_clips(experiment: Experiment) -> list[ClipInfo]:
+    """The normal clips that the experiment trains on; its `data.train_stages` must be spelled out."""
+    data = experiment.data
     clips = all_clips(data.dataset, data.data_dir)
-    return select_clips(clips, stages, "train", data.machine_types)
+    return select_clips(clips, data.train_stages, "train", data.machine_types)
 
 
 def model_groups(experiment: Experiment, clips: Sequence[ClipInfo]) -> dict[str, list[ClipInfo]]:
