@@ -233,16 +233,17 @@ class STgramMFN(Detector):
             candidates: `[batch, classes]` bool; one true class as a rule, several where a test clip hides its domain.
         """
         plain = self._plain_logits(network, feature)
-        scores = {"nll": -plain + jax.nn.logsumexp(plain, axis=-1, keepdims=True)}
+        others = _logsumexp_of_others(plain)
+        as_true = plain
         if self.config.arcface:
-            shifted = self.config.scale * network.arcface.with_margin(
-                network.arcface.cosines(feature)
-            )
-            # As the true class, a class competes with the margin on its own logit only.
-            others = _logsumexp_of_others(plain)
-            scores["nll_margin"] = jnp.logaddexp(others, shifted) - shifted
-        else:
-            scores["nll_margin"] = scores["nll"]
+            cosines = network.arcface.cosines(feature)
+            as_true = self.config.scale * network.arcface.with_margin(cosines)
+        # A confident network's scores lie far below float32's resolution near the logits: the softplus of the
+        # difference ranks them where log-softmax would round them all to zero.
+        scores = {
+            "nll_margin": jax.nn.softplus(others - as_true),
+            "nll": jax.nn.softplus(others - plain),
+        }
         return {
             name: jnp.min(jnp.where(candidates, values, jnp.inf), axis=-1)
             for name, values in scores.items()
