@@ -35,6 +35,17 @@ _SET = flags.DEFINE_multi_string(
 _MULTI_PROCESS = flags.DEFINE_bool(
     "multi_process", False, "Join the other processes of a TPU pod or a cluster (jax.distributed)."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address",
+    None,
+    "Address host:port of process 0, with --multi_process where no cluster manager tells it.",
+)
+_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "Number of processes, with --coordinator_address.", lower_bound=1
+)
+_PROCESS = flags.DEFINE_integer(
+    "process_id", None, "This process, from 0, with --coordinator_address.", lower_bound=0
+)
 
 
 def chosen_experiment(experiment: Experiment) -> Experiment:
@@ -75,7 +86,7 @@ def start() -> None:
         # Checkpointing logs a screenful a save, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
     if _MULTI_PROCESS.value:
-        jax.distributed.initialize()
+        jax.distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
 
 
 @contextlib.contextmanager

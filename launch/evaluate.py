@@ -5,22 +5,25 @@ python launch/evaluate.py --version=demo
 
 from collections.abc import Sequence
 
-from absl import app
+from absl import app, flags
 
-from asd_jax.command_line import chosen_experiment, chosen_workdir, expected_errors, start
+from asd_jax import command_line
 from asd_jax.evaluation.evaluate import evaluate
 from asd_jax.training.experiment import load_experiment
+
+flags.adopt_module_key_flags(command_line)
 
 
 def main(argv: Sequence[str]) -> None:
     """Evaluates, prints the table and says where the files are."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    with expected_errors():
-        start()
-        workdir = chosen_workdir()
-        results = evaluate(chosen_experiment(load_experiment(workdir)), workdir)
-        print(f"\n{results.text}\n\nscores, decisions, tables and plots: {results.directory}")
+    with command_line.expected_errors():
+        command_line.start()
+        workdir = command_line.chosen_workdir()
+        results = evaluate(command_line.chosen_experiment(load_experiment(workdir)), workdir)
+        if results is not None:
+            print(f"\n{results.text}\n\nscores, decisions, tables and plots: {results.directory}")
 
 
 if __name__ == "__main__":

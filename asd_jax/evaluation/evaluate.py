@@ -32,7 +32,7 @@ from asd_jax.training.mesh import data_mesh
 Thresholds = dict[tuple[str, str], float]
 
 
-def evaluate(experiment: Experiment, workdir: Path) -> Results:
+def evaluate(experiment: Experiment, workdir: Path) -> Results | None:
     """Scores the mode's test clips with the last checkpoint of every model and writes all results.
 
     The protocol is honest: the checkpoint and the score are fixed beforehand, and the decision threshold is fitted on
@@ -41,6 +41,9 @@ def evaluate(experiment: Experiment, workdir: Path) -> Results:
     Args:
         experiment: the work directory's configuration; data.mode and data.machine_types may differ from training.
         workdir: of a finished training; gets `results/<mode>` and the models' `learning_curve.png`.
+
+    Returns:
+        What was found; None on every process but the first, which alone writes.
 
     Raises:
         FileNotFoundError: a model is not trained.
@@ -53,11 +56,13 @@ def evaluate(experiment: Experiment, workdir: Path) -> Results:
     loudness: list[float] = []
     thresholds: Thresholds = {}
     for name, group in model_groups(experiment, test).items():
-        model = _Model(experiment, workdir / "models" / name, name)
+        model = _Model(experiment, workdir / "models" / name, name, group)
         thresholds |= model.thresholds(group)
         reports = model.report(group, f"{name}: test clips")
         scores += _clip_scores(group, reports[model.score], thresholds)
         loudness += reports[LOUDNESS].tolist()
+    if jax.process_index() > 0:
+        return None
     extra_columns = {"RMS AUC": loudness} if experiment.evaluation.loudness else None
     return write_results(
         workdir / "results" / data.mode, data.dataset, scores, thresholds, extra_columns
@@ -65,21 +70,26 @@ def evaluate(experiment: Experiment, workdir: Path) -> Results:
 
 
 class _Model:
-    """A trained model of a work directory and what it needs to score clips."""
+    """A trained model of a work directory and what it needs to score its test clips."""
 
-    def __init__(self, experiment: Experiment, directory: Path, name: str):
+    def __init__(
+        self, experiment: Experiment, directory: Path, name: str, test: Sequence[ClipInfo]
+    ):
         if not (directory / CLASS_MAP_FILE).is_file():
             raise FileNotFoundError(
                 f"{directory} holds no trained model for {name}: train with launch/train.py first"
             )
         self._experiment = experiment
-        self._directory = directory
-        self._training = _group_of(experiment, name)
         self._class_map = ClassMap.load(directory / CLASS_MAP_FILE)
+        for clip in test:
+            # Before anything is heard: a machine type that training did not see has no threshold either.
+            self._class_map.candidates(clip)
+        self._training = _group_of(experiment, name)
         self._detector = build_detector(experiment, self._class_map, len(self._training))
         self._state = _last_state(self._detector, directory)
         self.score = _chosen_score(experiment.evaluation, self._detector)
-        save_learning_curve(directory / "learning_curve.png", read_log(directory))
+        if jax.process_index() == 0:
+            save_learning_curve(directory / "learning_curve.png", read_log(directory))
 
     def report(self, clips: Sequence[ClipInfo], title: str) -> Reports:
         """Reports of some clips, `[clips, ...]` each."""

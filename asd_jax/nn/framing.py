@@ -29,8 +29,3 @@ def frame(waveform: jax.Array, length: int, hop: int) -> jax.Array:
     per_frame = length // hop
     hops = waveform[:, : (frames + per_frame - 1) * hop].reshape(batch, frames + per_frame - 1, hop)
     return jnp.concatenate([hops[:, i : i + frames] for i in range(per_frame)], axis=-1)
-
-
-def frame_count(samples: int, length: int, hop: int) -> int:
-    """Frames that `frame` returns for a waveform of that many samples."""
-    return (samples - length) // hop + 1

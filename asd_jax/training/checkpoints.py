@@ -80,8 +80,21 @@ class Checkpoints:
         items: dict[str, Any] = {"state": ocp.args.StandardRestore(target)}
         if iterator is not None:
             items["iterator"] = grain.checkpoint.CheckpointRestore(iterator)
-        restored = self._manager.restore(step, args=ocp.args.Composite(**items))["state"]
+        restored = self._read(step, ocp.args.Composite(**items))
         return like.replace(**restored | {"key": jax.random.wrap_key_data(restored["key"])})
+
+    def _read(self, step: int, items: ocp.args.Composite) -> dict[str, Any]:
+        try:
+            return self._manager.restore(step, args=items)["state"]
+        # Orbax and TensorStore raise anything from JSONDecodeError to a bare Exception here.
+        except Exception as error:
+            earlier = [known for known in self._manager.all_steps() if known < step]
+            before = f"the checkpoint of step {max(earlier)}" if earlier else "the start"
+            reason = next(iter(str(error).splitlines()), "")[:300]
+            raise ValueError(
+                f"the checkpoint {self.directory / str(step)} is damaged, or of another network or number of "
+                f"processes ({type(error).__name__}: {reason}): delete this folder, and training goes on from {before}"
+            ) from error
 
 
 def _storable(state: TrainState) -> dict[str, Any]:

@@ -31,9 +31,16 @@ class TrainingLog:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / LOG_FILE
         kept = [row for row in read_log(directory) if row["step"] <= first_step]
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        unfinished.replace(self._path)
         self._file = self._path.open("a", buffering=1)
-        self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1)
+        # The writer names a file by the second: a training resumed within one would empty the earlier file.
+        self._events = SummaryWriter(
+            str(directory / "tensorboard"),
+            purge_step=first_step + 1,
+            filename_suffix=f".step_{first_step}",
+        )
         self._bar = tqdm(
             total=total_steps, initial=first_step, unit="step", desc=title, dynamic_ncols=True
         )
@@ -61,6 +68,8 @@ class TrainingLog:
         for key, value in row.items():
             if key != "step":
                 self._events.add_scalar(key, value, int(row["step"]))
+        # A killed training must not lose what stands before its checkpoint.
+        self._events.flush()
         self._bar.set_postfix_str(f"loss {row['loss']:.4f}, {row['clips_per_second']:.1f} clips/s")
 
 

@@ -1,5 +1,6 @@
 """The one training loop: any detector, on any number of devices, resumable at every checkpoint."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,18 +62,19 @@ class Training:
             NonFiniteLossError: names the step and its clips; the last good checkpoint stays.
         """
         total_steps = self._config.epochs * self._steps_per_epoch
-        with Checkpoints(
-            self._directory / CHECKPOINTS, self._config.keep_checkpoints
-        ) as checkpoints:
-            iterator = iter(self._batches)
+        with contextlib.ExitStack() as stack:
+            checkpoints = stack.enter_context(
+                Checkpoints(self._directory / CHECKPOINTS, self._config.keep_checkpoints)
+            )
+            iterator = stack.enter_context(contextlib.closing(iter(self._batches)))
             state = self._start(checkpoints, iterator)
             first_step = int(state.step)
-            title = f"training {self._directory.name}"
-            with TrainingLog(self._log_directory(), first_step, total_steps, title) as log:
-                state = self._steps(
-                    state, iterator, checkpoints, log, range(first_step, total_steps)
-                )
-            iterator.close()
+            if first_step < total_steps:
+                title = f"training {self._directory.name}"
+                with TrainingLog(self._log_directory(), first_step, total_steps, title) as log:
+                    state = self._steps(
+                        state, iterator, checkpoints, log, range(first_step, total_steps)
+                    )
         return state
 
     def _log_directory(self) -> Path:
