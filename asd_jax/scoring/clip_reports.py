@@ -50,9 +50,9 @@ def report_clips(
     """
     # Devices of other processes have other clips: this process's batches go to its own devices only.
     mesh = data_mesh(jax.local_devices())
-    report = jax.jit(functools.partial(_report, detector))
     candidates = np.stack([class_map.candidates(clip) for clip in source.clips])
-    mine = range(jax.process_index(), len(source), jax.process_count())
+    # A process beyond the last clip hears the first one again, which the gathering drops.
+    mine = range(jax.process_index(), len(source), jax.process_count()) or range(1)
     batch_size = -(-config.batch_size // mesh.size) * mesh.size
     windows = evaluation_windows(source, mine, policy)
     batches = evaluation_batches(source, windows, policy, batch_size)
@@ -63,17 +63,18 @@ def report_clips(
     with tqdm(total=len(windows), unit="window", desc=title, dynamic_ncols=True) as bar:
         for batch in batches:
             inputs = {"waveform": batch["waveform"], "candidates": candidates[batch["clip"]]}
-            reports = jax.device_get(report(state, split_batch(mesh, inputs)))
+            reports = jax.device_get(_report(detector, state, split_batch(mesh, inputs)))
             heard = batch["mask"]
             rows.append({name: values[heard] for name, values in reports.items()})
             clips.append(batch["clip"][heard])
             bar.update(int(heard.sum()))
     heard_windows = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    clip_of_window = np.concatenate(clips)
-    pooled = _pool(heard_windows, clip_of_window, mine, detector.score_names, config.pooling)
+    first_windows = np.flatnonzero(np.diff(np.concatenate(clips))) + 1
+    pooled = _pool(heard_windows, first_windows, detector.score_names, config.pooling)
     return _gather(pooled, len(source))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _report(detector: Detector, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
     power = jnp.mean(jnp.square(waveform_from_int16(batch["waveform"])), axis=1)
     # A hundredth of a 16-bit step keeps digital silence finite.
@@ -82,17 +83,17 @@ def _report(detector: Detector, state: TrainState, batch: Batch) -> dict[str, ja
 
 
 def _pool(
-    windows: Reports,
-    clip_of_window: np.ndarray,
-    clips: Sequence[int],
-    scores: Sequence[str],
-    pooling: str,
+    windows: Reports, first_windows: np.ndarray, scores: Sequence[str], pooling: str
 ) -> Reports:
-    """`[windows, ...]` to `[clips, ...]`: scores as configured, everything else as the mean."""
+    """`[windows, ...]` to `[clips, ...]`: scores as configured, everything else as the mean.
+
+    Windows come clip by clip; `first_windows` tells where every clip but the first begins.
+    """
     pooled = {}
     for name, values in windows.items():
         pool = np.max if pooling == "max" and name in scores else np.mean
-        pooled[name] = np.stack([pool(values[clip_of_window == clip], axis=0) for clip in clips])
+        clips = np.split(values, first_windows)
+        pooled[name] = np.stack([pool(clip, axis=0) for clip in clips])
     return pooled
 
 
