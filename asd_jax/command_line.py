@@ -38,7 +38,7 @@ _MULTI_PROCESS = flags.DEFINE_bool(
 _COORDINATOR = flags.DEFINE_string(
     "coordinator_address",
     None,
-    "Address host:port of process 0, with --multi_process where no cluster manager tells it.",
+    "Address host:port of process 0, where no cluster manager tells it; implies --multi_process.",
 )
 _PROCESSES = flags.DEFINE_integer(
     "num_processes", None, "Number of processes, with --coordinator_address.", lower_bound=1
@@ -85,7 +85,7 @@ def start() -> None:
     if not flags.FLAGS["verbosity"].present:
         # Checkpointing logs a screenful a save, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
-    if _MULTI_PROCESS.value:
+    if _MULTI_PROCESS.value or _COORDINATOR.value:
         jax.distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
 
 

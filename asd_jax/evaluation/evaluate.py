@@ -25,7 +25,7 @@ from asd_jax.training.experiment import (
     model_groups,
     training_clips,
 )
-from asd_jax.training.logs import read_log
+from asd_jax.training.logs import Row, read_log
 from asd_jax.training.loop import CHECKPOINTS
 from asd_jax.training.mesh import data_mesh
 
@@ -89,7 +89,9 @@ class _Model:
         self._state = _last_state(self._detector, directory)
         self.score = _chosen_score(experiment.evaluation, self._detector)
         if jax.process_index() == 0:
-            save_learning_curve(directory / "learning_curve.png", read_log(directory))
+            log = read_log(directory)
+            save_learning_curve(directory / "learning_curve.png", log)
+            _warn_if_unfinished(name, int(self._state.step), log[-1], experiment.training.epochs)
 
     def report(self, clips: Sequence[ClipInfo], title: str) -> Reports:
         """Reports of some clips, `[clips, ...]` each."""
@@ -140,6 +142,17 @@ def _group_of(experiment: Experiment, name: str) -> list[ClipInfo]:
 def _last_state(detector: Detector, directory: Path) -> TrainState:
     with Checkpoints(directory / CHECKPOINTS) as checkpoints:
         return checkpoints.restore(jax.eval_shape(detector.init, jax.random.key(0)), data_mesh())
+
+
+def _warn_if_unfinished(name: str, step: int, last_row: Row, epochs: int) -> None:
+    epoch = step * last_row["epoch"] / last_row["step"]
+    if epoch < epochs:
+        logging.warning(
+            "model %s stopped at epoch %.4g of %d: launch/train.py goes on with it",
+            name,
+            epoch,
+            epochs,
+        )
 
 
 def _chosen_score(config: EvaluationConfig, detector: Detector) -> str:

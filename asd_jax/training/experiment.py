@@ -146,7 +146,9 @@ def load_experiment(workdir: Path) -> Experiment:
     """
     path = workdir / CONFIG_FILE
     if not path.is_file():
+        known = sorted(str(found.parent) for found in workdir.parent.glob(f"*/{CONFIG_FILE}"))
         raise FileNotFoundError(
-            f"{workdir} holds no {CONFIG_FILE}: give the --workdir of a training"
+            f"{workdir} holds no {CONFIG_FILE}: give the --workdir of a training; "
+            f"beside it: {', '.join(known) or 'none'}"
         )
     return Experiment.from_json(path.read_text())

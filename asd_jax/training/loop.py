@@ -4,9 +4,11 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
@@ -111,6 +113,7 @@ class Training:
             if save or len(self._unread) >= self._config.log_every:
                 self._read_metrics(log)
             if save:
+                self._require_finite_state(step + 1, batch["clip"], state)
                 checkpoints.save(state, iterator)
             if must_stop:
                 logging.warning("preempted at step %d: run the same command to go on", step + 1)
@@ -139,11 +142,25 @@ class Training:
     def _require_finite(self, step: int, clips: np.ndarray, values: dict[str, np.ndarray]) -> None:
         wrong = sorted(name for name, value in values.items() if not np.isfinite(value))
         if wrong:
-            names = ", ".join(self._clip_ids[clip] for clip in clips)
-            raise NonFiniteLossError(
-                f"{', '.join(wrong)} not finite at step {step}. The last checkpoint before it is kept in "
-                f"{self._directory / CHECKPOINTS}. Lower the learning rate, or look at the clips of the batch: {names}"
-            )
+            raise self._not_finite(", ".join(wrong), step, clips)
+
+    def _require_finite_state(self, step: int, clips: np.ndarray, state: TrainState) -> None:
+        # A step whose loss was finite may still have overflowed what it updated: such a state must not be saved.
+        if not _all_finite((state.params, state.statistics)):
+            raise self._not_finite("parameters or statistics", step, clips)
+
+    def _not_finite(self, what: str, step: int, clips: np.ndarray) -> NonFiniteLossError:
+        names = ", ".join(self._clip_ids[clip] for clip in clips)
+        return NonFiniteLossError(
+            f"{what} not finite at step {step}. The last checkpoint before it is kept in "
+            f"{self._directory / CHECKPOINTS}. Lower the learning rate, or look at the clips of the batch: {names}"
+        )
+
+
+@jax.jit
+def _all_finite(values: Any) -> jax.Array:
+    floats = [leaf for leaf in jax.tree.leaves(values) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats]))
 
 
 def _for_training(batch: HostBatch) -> HostBatch:
