@@ -1,5 +1,9 @@
-"""Checkpoints of a training: model, optimiser, random key and data iterator, written as a whole or not at all."""
+"""Checkpoints of a training, written as a whole or not at all.
 
+Each holds the model, the optimiser, the random key, the data iterator and the experiment's configuration.
+"""
+
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,11 +23,13 @@ class Checkpoints:
     Args:
         directory: folder of the checkpoints alone.
         keep: how many of the newest stay.
+        configuration: the experiment as JSON, saved with every checkpoint; only for saving.
     """
 
-    def __init__(self, directory: Path, keep: int = 2):
+    def __init__(self, directory: Path, keep: int = 2, configuration: str = "{}"):
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        self._configuration = json.loads(configuration)
         self.directory = directory
 
     def __enter__(self) -> "Checkpoints":
@@ -46,6 +52,7 @@ class Checkpoints:
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(_storable(state)),
             iterator=grain.checkpoint.CheckpointSave(iterator),
+            configuration=ocp.args.JsonSave(self._configuration),
         )
         self._manager.save(int(state.step), args=items, force=True)
 

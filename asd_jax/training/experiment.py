@@ -98,7 +98,7 @@ def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: P
     detector = build_detector(experiment, class_map, len(clips))
     clip_ids = [clip.clip_id for clip in clips]
     steps = steps_per_epoch(experiment, len(clips))
-    Training(detector, batches, clip_ids, steps, config, directory).run()
+    Training(detector, batches, clip_ids, steps, config, experiment.to_json(), directory).run()
 
 
 def _write_config(experiment: Experiment, workdir: Path) -> None:

@@ -35,6 +35,7 @@ class Training:
         clip_ids: of the training clips, by the batches' `clip`.
         steps_per_epoch: steps an epoch.
         config: length, checkpoints, seed.
+        configuration: the whole experiment as JSON, kept in every checkpoint.
         directory: gets checkpoints, log and event files.
     """
 
@@ -45,6 +46,7 @@ class Training:
         clip_ids: Sequence[str],
         steps_per_epoch: int,
         config: TrainingConfig,
+        configuration: str,
         directory: Path,
     ):
         self._detector = detector
@@ -52,6 +54,7 @@ class Training:
         self._clip_ids = clip_ids
         self._steps_per_epoch = steps_per_epoch
         self._config = config
+        self._configuration = configuration
         self._directory = directory
         self._mesh = data_mesh()
         self._unread: list[tuple[int, np.ndarray, Metrics]] = []
@@ -66,7 +69,11 @@ class Training:
         total_steps = self._config.epochs * self._steps_per_epoch
         with contextlib.ExitStack() as stack:
             checkpoints = stack.enter_context(
-                Checkpoints(self._directory / CHECKPOINTS, self._config.keep_checkpoints)
+                Checkpoints(
+                    self._directory / CHECKPOINTS,
+                    self._config.keep_checkpoints,
+                    self._configuration,
+                )
             )
             iterator = stack.enter_context(contextlib.closing(iter(self._batches)))
             state = self._start(checkpoints, iterator)

@@ -69,6 +69,9 @@ class LevelDetector(Detector):
         return 10 * jnp.log10(power + 1e-10)
 
 
+CONFIGURATION = '{"name": "level", "training": {"epochs": 2}}'
+
+
 @pytest.fixture(scope="module")
 def source(prepared: Any) -> ClipSource:
     data_dir = prepared("dcase2020", ["fan", "valve"])
@@ -87,7 +90,7 @@ def training(source: ClipSource) -> Callable[..., Training]:
         config = dataclasses.replace(config, **changes)
         batches = training_batches(source, [0] * len(source), policy, 8, config.seed)
         detector = detector or LevelDetector()
-        return Training(detector, batches, clip_ids, STEPS_PER_EPOCH, config, folder)
+        return Training(detector, batches, clip_ids, STEPS_PER_EPOCH, config, CONFIGURATION, folder)
 
     return build
 
@@ -249,3 +252,13 @@ def test_a_checkpoint_of_another_network_is_refused(training: Any, tmp_path: Pat
     training(tmp_path).run()
     with pytest.raises(ValueError, match=r"checkpoints/12 is damaged, or of another network"):
         training(tmp_path, Wider()).run()
+
+
+def test_checkpoint_holds_the_configuration(
+    training: Callable[..., Training], tmp_path: Path
+) -> None:
+    """A checkpoint that was moved away from its work directory still tells what it is of."""
+    training(tmp_path).run()
+    newest = max((tmp_path / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name))
+    saved = [json.loads(path.read_text()) for path in (newest / "configuration").glob("metadata")]
+    assert saved == [json.loads(CONFIGURATION)]
