@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SIMULATED := datasets/simulated
 
-# Training on a CPU moves gigabytes a step: large memory pages save a quarter of its time (Linux; ignored elsewhere).
+# Training on a CPU moves gigabytes a step: large memory pages save a third of its time (Linux; ignored elsewhere).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: demo test check format lock benchmark clean

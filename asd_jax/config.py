@@ -108,7 +108,9 @@ class Experiment:
             ValueError: the detector's class cannot be had, or a key is unknown.
         """
         content = json.loads(text)
-        detector = dict(content.pop("detector"))
+        detector = dict(content.pop("detector", {}))
+        if "class" not in detector:
+            raise ValueError("the configuration names no detector class: it is not one of asd_jax")
         kind = _detector_class(detector.pop("class"))
         return from_json(cls, content | {"detector": from_json(kind, detector)})
 

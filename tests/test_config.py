@@ -137,3 +137,10 @@ def test_a_file_that_returns_no_experiment_is_refused(tmp_path: Path, content: s
     path.write_text(content)
     with pytest.raises(ValueError, match=r"broken\.py has no get_config\(\) that returns"):
         load_config(path)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"detector": {"margin": 0.5}}'])
+def test_json_without_a_detector_class_is_refused(text: str) -> None:
+    """A foreign config.json is named as such."""
+    with pytest.raises(ValueError, match="names no detector class"):
+        Experiment.from_json(text)

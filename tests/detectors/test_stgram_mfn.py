@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.base import Batch
+from asd_jax.detectors.base import Batch, Metrics, TrainState
 from asd_jax.detectors.stgram_mfn import STgramMFN, STgramMFNConfig, TgramNet
 from asd_jax.features.logmel import LogMel
 
@@ -45,7 +45,13 @@ class Trained:
     def __init__(self) -> None:
         model = detector()
         self.score_names = model.score_names
-        self.step = jax.jit(model.train_step)
+        self.traces = 0
+
+        def step(state: TrainState, inputs: Batch) -> tuple[TrainState, Metrics]:
+            self.traces += 1
+            return model.train_step(state, inputs)
+
+        self.step = jax.jit(step)
         self.report = jax.jit(model.report)
         self.state = model.init(jax.random.key(0))
         self.losses: list[float] = []
@@ -135,3 +141,25 @@ def test_the_learned_spectrogram_has_the_shape_of_the_log_mel(samples: int) -> N
     network = TgramNet(frames, mel.n_mels, mel.n_fft, mel.hop, rngs=nnx.Rngs(0))
     assert network(jnp.zeros((2, samples))).shape == (2, frames, mel.n_mels)
     assert mel(jnp.zeros((2, samples))).shape == (2, frames, mel.n_mels)
+
+
+def test_a_step_is_compiled_once(trained: Trained) -> None:
+    """A state whose types drift from step to step would compile the network again and again."""
+    assert trained.traces == 1
+
+
+@pytest.mark.parametrize(("platform", "transform"), [("cuda", "f64"), ("tpu", "f32")])
+def test_accelerators_get_their_own_operations(platform: str, transform: str) -> None:
+    """The CPU's loops over samples stay on the CPU, and TPUs are not asked for double precision."""
+    model = detector()
+    state = jax.eval_shape(model.init, jax.random.key(0))
+    text = (
+        jax.jit(model.train_step)
+        .trace(state, batch())
+        .lower(lowering_platforms=(platform,))
+        .as_text()
+    )
+    assert "stablehlo.while" not in text
+    transforms = [line for line in text.splitlines() if "stablehlo.fft" in line]
+    assert transforms
+    assert all(f"x{transform}>" in line for line in transforms)
