@@ -23,13 +23,17 @@ class Checkpoints:
     Args:
         directory: folder of the checkpoints alone.
         keep: how many of the newest stay.
-        configuration: the experiment as JSON, saved with every checkpoint; only for saving.
+        configuration: the experiment as JSON, saved with every checkpoint; None to read only.
     """
 
-    def __init__(self, directory: Path, keep: int = 2, configuration: str = "{}"):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+    def __init__(self, directory: Path, keep: int = 2, configuration: str | None = None):
+        # Whoever only reads must neither create the folder nor clear what a running training is writing there.
+        writes = configuration is not None
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=writes, cleanup_tmp_directories=writes
+        )
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
-        self._configuration = json.loads(configuration)
+        self._configuration = json.loads(configuration or "{}")
         self.directory = directory
 
     def __enter__(self) -> "Checkpoints":
