@@ -5,12 +5,14 @@ The training loop, the checkpoints, the scorers and the metrics know nothing els
 
 import abc
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.struct
 import jax
 
 from asd_jax.data.windows import WindowPolicy
+from asd_jax.scoring.settings import FittedScore
 
 Batch = dict[str, jax.Array]
 """What the pipeline delivers: `waveform` int16 `[batch, samples]`, `class_id` int32 `[batch]` while training,
@@ -56,13 +58,25 @@ class Detector(abc.ABC):
 
     Attributes:
         score_names: the anomaly scores among the reports; the first is the default.
+        fitted_scores: further scores, by name: scorers that are fitted on the reports of training normals. Beside
+            them every scorer of the family works on the report `embedding`.
+        observes_training_data: whether every training clip passes through `observe` before the first step.
     """
 
     score_names: ClassVar[tuple[str, ...]]
+    fitted_scores: ClassVar[Mapping[str, FittedScore]] = {}
+    observes_training_data: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, key: jax.Array) -> TrainState:
         """The state before the first step."""
+
+    def observe(self, state: TrainState, batch: Batch) -> TrainState:
+        """Takes in what the detector must know of all training clips, such as the range of their features.
+
+        A few clips come twice where the last batch must be filled up.
+        """
+        raise NotImplementedError(f"{type(self).__name__} observes nothing")
 
     @abc.abstractmethod
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -70,4 +84,7 @@ class Detector(abc.ABC):
 
     @abc.abstractmethod
     def report(self, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
-        """Per window: every score in `score_names` as `[batch]`, `embedding` as `[batch, features]` if there is one."""
+        """Per window: every score in `score_names` as `[batch]`, what scorers are fitted on as `[batch, ...]`.
+
+        `embedding` is `[batch, features]`.
+        """

@@ -21,6 +21,11 @@ def conv2d(tensor: np.ndarray) -> np.ndarray:
     return tensor.transpose(2, 3, 1, 0)
 
 
+def conv_transpose2d(tensor: np.ndarray) -> np.ndarray:
+    """`[in, out, height, width]` to `[height, width, in, out]`."""
+    return tensor.transpose(2, 3, 0, 1)
+
+
 def conv1d(tensor: np.ndarray) -> np.ndarray:
     """`[out, in, width]` to `[width, in, out]`."""
     return tensor.transpose(2, 1, 0)

@@ -19,16 +19,25 @@ class BatchNorm(nnx.Module):
     """Batch normalisation with PyTorch's running statistics.
 
     Normalises with the biased variance of the batch and records the unbiased one (factor n / (n - 1)), which
-    `flax.nnx.BatchNorm` does not. Under data parallelism the statistics are those of the global batch.
+    `flax.nnx.BatchNorm` does not; `unbiased=False` records the biased one, as Keras 3 does. Under data parallelism the
+    statistics are those of the global batch. `momentum` is the new batch's part (PyTorch's meaning, 1 - Keras's).
     """
 
-    def __init__(self, channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        unbiased: bool = True,
+    ):
         self.scale = nnx.Param(jnp.ones(channels))
         self.bias = nnx.Param(jnp.zeros(channels))
         self.mean = nnx.BatchStat(jnp.zeros(channels))
         self.variance = nnx.BatchStat(jnp.ones(channels))
         self.momentum = momentum
         self.epsilon = epsilon
+        self.unbiased = unbiased
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         if train:
@@ -36,7 +45,9 @@ class BatchNorm(nnx.Module):
             mean = jnp.mean(x, axes)
             variance = jnp.mean(jnp.square(x - mean), axes)
             count = x.size // x.shape[-1]
-            self._record(mean, variance * (count / max(count - 1, 1)))
+            self._record(
+                mean, variance * (count / max(count - 1, 1)) if self.unbiased else variance
+            )
         else:
             mean, variance = self.mean[...], self.variance[...]
         factor = self.scale[...] * jax.lax.rsqrt(variance + self.epsilon)
@@ -111,7 +122,7 @@ class GlobalDepthwiseConv(nnx.Module):
 
 
 class Conv2D(nnx.Module):
-    """Dense convolution without bias, symmetric zero padding."""
+    """Dense convolution, without bias unless asked for, symmetric zero padding."""
 
     def __init__(
         self,
@@ -121,37 +132,49 @@ class Conv2D(nnx.Module):
         *,
         stride: int = 1,
         padding: int = 0,
+        use_bias: bool = False,
         rngs: nnx.Rngs,
     ):
         shape = (*kernel_size, in_channels, out_channels)
         self.kernel = nnx.Param(he_uniform(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
         self.stride = stride
         self.padding = padding
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return jax.lax.conv_general_dilated(
+        y = jax.lax.conv_general_dilated(
             x,
             self.kernel[...],
             window_strides=(self.stride, self.stride),
             padding=((self.padding, self.padding),) * 2,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
+        return y if self.bias is None else y + self.bias[...]
 
 
 class Conv1D(nnx.Module):
-    """Dense convolution over time without bias, symmetric zero padding: `[batch, time, channels]`."""
+    """Dense convolution over time, without bias unless asked for, symmetric zero padding: `[batch, time, channels]`."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, padding: int, rngs: nnx.Rngs
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        padding: int = 0,
+        use_bias: bool = False,
+        rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(he_uniform(rngs.params(), (kernel_size, in_channels, out_channels)))
+        self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
         self.padding = padding
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return jax.lax.conv_general_dilated(
+        y = jax.lax.conv_general_dilated(
             x,
             self.kernel[...],
             window_strides=(1,),
             padding=((self.padding, self.padding),),
             dimension_numbers=("NHC", "HIO", "NHC"),
         )
+        return y if self.bias is None else y + self.bias[...]
