@@ -87,10 +87,10 @@ def section_name(year: int, section: int) -> str:
 
 
 def _train(year: int, machine_type: str, section: int, clips: int) -> Iterator[Recording]:
-    # The official data hold 3 (2021) or 10 (2023) target clips in 1000; a few are needed to
+    # The official data hold 3 (2021) or 10 (2022, 2023) target clips in 1000; a few are needed to
     # adapt to at all, so small sets hold proportionally more.
-    target = {2020: 0, 2021: 3, 2023: max(3, clips // 100)}[year]
-    target = min(target, clips - 1)
+    few = 3 if year == 2021 else max(3, clips // 100)
+    target = 0 if year == 2020 else min(few, clips - 1)
     for domain, count in {"source": clips - target, "target": target}.items():
         yield from _part(year, machine_type, section, "train", "normal", domain, count)
 

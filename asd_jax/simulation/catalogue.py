@@ -79,12 +79,20 @@ def _year_2020() -> dict[str, dict[str, Roster]]:
     return {"dev": dev, "eval": evaluation}
 
 
-def _year_2021() -> dict[str, dict[str, Roster]]:
-    length = {name: 12.0 if name.startswith("Toy") else 10.0 for name in _TYPES_2021}
+def _three_sections(names: tuple[str, ...]) -> dict[str, dict[str, Roster]]:
+    length = {name: 12.0 if name.startswith("Toy") else 10.0 for name in names}
     return {
-        "dev": {name: Roster((0, 1, 2), 0, length[name]) for name in _TYPES_2021},
-        "eval": {name: Roster((3, 4, 5), 3, length[name]) for name in _TYPES_2021},
+        "dev": {name: Roster((0, 1, 2), 0, length[name]) for name in names},
+        "eval": {name: Roster((3, 4, 5), 3, length[name]) for name in names},
     }
+
+
+def _year_2021() -> dict[str, dict[str, Roster]]:
+    return _three_sections(_TYPES_2021)
+
+
+def _year_2022() -> dict[str, dict[str, Roster]]:
+    return _three_sections(tuple(_SECONDS_2023_DEV))
 
 
 def _year_2023() -> dict[str, dict[str, Roster]]:
@@ -100,7 +108,7 @@ def rosters(year: int) -> dict[str, dict[str, Roster]]:
     Raises:
       ValueError: the simulator does not know the year.
     """
-    years = {2020: _year_2020, 2021: _year_2021, 2023: _year_2023}
+    years = {2020: _year_2020, 2021: _year_2021, 2022: _year_2022, 2023: _year_2023}
     if year not in years:
         raise ValueError(f"no simulation of year {year}: choose one of {sorted(years)}")
     return years[year]()

@@ -44,7 +44,7 @@ def simulate(
     replaced, each at once when it is complete.
 
     Args:
-      dataset: `dcase2020`, `dcase2021` or `dcase2023` (or the year alone).
+      dataset: `dcase2020` to `dcase2023` (or the year alone).
       output: folder of the archives; created where missing.
       size: clips and sections; the demo size by default.
       machine_types: a subset of the year's machine types; empty = all.

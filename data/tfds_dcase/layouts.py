@@ -97,7 +97,7 @@ _SECTION_LABELLED = (
 )
 _TYPES_2020 = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
 _TYPES_2021 = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
-_DEV_TYPES_2023 = ("ToyCar", "ToyTrain", "bearing", "fan", "gearbox", "slider", "valve")
+_TYPES_2022 = ("ToyCar", "ToyTrain", "bearing", "fan", "gearbox", "slider", "valve")
 _EVAL_TYPES_2023 = ("ToyDrone", "ToyNscale", "ToyTank", "Vacuum", "bandsaw", "grinder", "shaker")
 
 _YEARS = (
@@ -138,6 +138,23 @@ _YEARS = (
         ),
     ),
     YearLayout(
+        "dcase2022",
+        "https://dcase.community/challenge2022/"
+        "task-unsupervised-anomalous-sound-detection-for-machine-condition-monitoring",
+        folders=_TRAIN_OR_TEST,
+        labelled=_SECTION_LABELLED,
+        hidden=_SECTION + r"_\d{4}",
+        kinds=(
+            ArchiveKind("dev", ("train", "test"), "dev_{machine_type}.zip", 6355122, _TYPES_2022),
+            ArchiveKind(
+                "eval", ("train",), "eval_data_{machine_type}_train.zip", 6462969, _TYPES_2022
+            ),
+            ArchiveKind(
+                "eval", ("test",), "eval_data_{machine_type}_test.zip", 6586456, _TYPES_2022
+            ),
+        ),
+    ),
+    YearLayout(
         "dcase2023",
         "https://dcase.community/challenge2023/"
         "task-first-shot-unsupervised-anomalous-sound-detection-for-machine-condition-monitoring",
@@ -145,9 +162,7 @@ _YEARS = (
         labelled=_SECTION_LABELLED,
         hidden=_SECTION + r"_\d{4}",
         kinds=(
-            ArchiveKind(
-                "dev", ("train", "test"), "dev_{machine_type}.zip", 7882613, _DEV_TYPES_2023
-            ),
+            ArchiveKind("dev", ("train", "test"), "dev_{machine_type}.zip", 7882613, _TYPES_2022),
             ArchiveKind(
                 "eval", ("train",), "eval_data_{machine_type}_train.zip", 7830345, _EVAL_TYPES_2023
             ),

@@ -33,6 +33,14 @@ NAMES = {
         r"{m}/train/section_0[3-5]_(source|target)_train_normal_\d{{4}}_{a}\.wav",
         r"{m}/(source|target)_test/section_0[3-5]_\1_test_\d{{4}}\.wav",
     ),
+    ("dcase2022", "dev"): (
+        r"{m}/train/section_0[0-2]_(source|target)_train_normal_\d{{4}}_{a}\.wav",
+        r"{m}/test/section_0[0-2]_(source|target)_test_(normal|anomaly)_\d{{4}}_{a}\.wav",
+    ),
+    ("dcase2022", "eval"): (
+        r"{m}/train/section_0[3-5]_(source|target)_train_normal_\d{{4}}_{a}\.wav",
+        r"{m}/test/section_0[3-5]_\d{{4}}\.wav",
+    ),
     ("dcase2023", "dev"): (
         r"{m}/train/section_00_(source|target)_train_normal_\d{{4}}_{a}\.wav",
         r"{m}/test/section_00_(source|target)_test_(normal|anomaly)_\d{{4}}_{a}\.wav",
@@ -47,6 +55,8 @@ MACHINES = {
     ("dcase2020", "eval"): "ToyCar",
     ("dcase2021", "dev"): "pump",
     ("dcase2021", "eval"): "ToyTrain",
+    ("dcase2022", "dev"): "bearing",
+    ("dcase2022", "eval"): "gearbox",
     ("dcase2023", "dev"): "bearing",
     ("dcase2023", "eval"): "Vacuum",
 }
@@ -55,6 +65,8 @@ ARCHIVES = {
     ("dcase2020", "eval"): {"eval_data_train_ToyCar.zip", "eval_data_test_ToyCar.zip"},
     ("dcase2021", "dev"): {"dev_data_pump.zip"},
     ("dcase2021", "eval"): {"eval_data_ToyTrain_train.zip", "eval_data_ToyTrain_test.zip"},
+    ("dcase2022", "dev"): {"dev_bearing.zip"},
+    ("dcase2022", "eval"): {"eval_data_gearbox_train.zip", "eval_data_gearbox_test.zip"},
     ("dcase2023", "dev"): {"dev_bearing.zip"},
     ("dcase2023", "eval"): {"eval_data_Vacuum_train.zip", "eval_data_Vacuum_test.zip"},
 }
@@ -84,7 +96,7 @@ def test_archives_and_clips_bear_the_official_names(tmp_path: Path, dataset: str
     assert len(names) == len(set(names)) == sum(written.values()) == 11 * sections
 
 
-@pytest.mark.parametrize("dataset", ["dcase2021", "dcase2023"])
+@pytest.mark.parametrize("dataset", ["dcase2021", "dcase2022", "dcase2023"])
 def test_both_domains_are_in_training_and_in_test(tmp_path: Path, dataset: str):
     (path,) = write(tmp_path, dataset, "fan", "dev")
     names = " ".join(members(path))
@@ -179,7 +191,7 @@ def test_an_archive_is_replaced_as_a_whole(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dataset": "dcase2019"}, r"2019.*\[2020, 2021, 2023\]"),
+        ({"dataset": "dcase2019"}, r"2019.*\[2020, 2021, 2022, 2023\]"),
         ({"dataset": "mimii"}, "write it as dcase2020"),
         ({"machine_types": ["Fan"]}, "did you mean fan"),
         ({"stages": ["evaluation"]}, "unknown stage"),

@@ -58,6 +58,19 @@ def pack_2021(folder: Path) -> None:
     pack(folder / "eval_data_fan_test.zip", hidden)
 
 
+def pack_2022(folder: Path) -> None:
+    names = [
+        "bearing/train/section_01_source_train_normal_0000_vel_6_loc_A.wav",
+        "bearing/train/section_01_target_train_normal_0003_vel_2_loc_E.wav",
+        "bearing/test/section_02_target_test_anomaly_0000_noAttribute.wav",
+    ]
+    pack(folder / "dev_bearing.zip", names)
+    train = ["ToyCar/train/section_05_source_train_normal_0000_car_A1_spd_28V.wav"]
+    pack(folder / "eval_data_ToyCar_train.zip", train)
+    hidden = [f"ToyCar/test/section_03_{n:04}.wav" for n in range(3)]
+    pack(folder / "eval_data_ToyCar_test.zip", hidden)
+
+
 def pack_2023(folder: Path) -> None:
     names = [
         "valve/train/section_00_source_train_normal_0000_pat_00.wav",
@@ -76,7 +89,12 @@ def pack_2023(folder: Path) -> None:
     )
 
 
-PACKERS = {"dcase2020": pack_2020, "dcase2021": pack_2021, "dcase2023": pack_2023}
+PACKERS = {
+    "dcase2020": pack_2020,
+    "dcase2021": pack_2021,
+    "dcase2022": pack_2022,
+    "dcase2023": pack_2023,
+}
 
 
 def rows(folder: Path) -> dict[str, tfds_dcase.ClipInfo]:
@@ -103,6 +121,29 @@ def test_every_clip_becomes_a_record_with_its_samples(dataset: str, tmp_path: Pa
         assert record["clip_id"].decode() == clip.clip_id
         assert LAYOUTS[dataset].has_domains or clip.domain == "source"
         assert (clip.samples, clip.sample_rate) == (len(waveform(member)), 16000)
+
+
+def test_2022_joins_the_hidden_label_and_domain(tmp_path: Path) -> None:
+    """Neither stands in an evaluation clip's name; the lists in circulation have them wrong for ToyCar."""
+    pack_2022(tmp_path)
+    built = tfds_dcase.prepare(2022, tmp_path, tmp_path / "datasets")
+    clips = rows(built.data_path)
+    known = {
+        clip.file_name: (clip.section, clip.domain, clip.label)
+        for clip in clips.values()
+        if clip.split == "eval_test_ToyCar"
+    }
+    assert known == {
+        "section_03_0000.wav": ("section_03", "target", "anomaly"),
+        "section_03_0001.wav": ("section_03", "source", "normal"),
+        "section_03_0002.wav": ("section_03", "source", "normal"),
+    }
+    train = clips["dcase2022/dev/bearing/train/section_01_target_train_normal_0003_vel_2_loc_E.wav"]
+    assert (train.section, train.domain, train.attributes) == (
+        "section_01",
+        "target",
+        "vel_2_loc_E",
+    )
 
 
 def test_2020_has_ids_and_joins_hidden_labels(tmp_path: Path) -> None:
