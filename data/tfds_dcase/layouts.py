@@ -99,6 +99,27 @@ _TYPES_2020 = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
 _TYPES_2021 = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
 _TYPES_2022 = ("ToyCar", "ToyTrain", "bearing", "fan", "gearbox", "slider", "valve")
 _EVAL_TYPES_2023 = ("ToyDrone", "ToyNscale", "ToyTank", "Vacuum", "bandsaw", "grinder", "shaker")
+# The first release of these two was replaced.
+_SECOND_RELEASE_2024 = ("3DPrinter", "RoboticArm")
+_FIRST_RELEASE_2024 = (
+    "AirCompressor",
+    "BrushlessMotor",
+    "HairDryer",
+    "HoveringDrone",
+    "Scanner",
+    "ToothBrush",
+    "ToyCircuit",
+)
+_EVAL_TYPES_2025 = (
+    "AutoTrash",
+    "BandSealer",
+    "CoffeeGrinder",
+    "HomeCamera",
+    "Polisher",
+    "ScrewFeeder",
+    "ToyPet",
+    "ToyRCCar",
+)
 
 _YEARS = (
     YearLayout(
@@ -168,6 +189,55 @@ _YEARS = (
             ),
             ArchiveKind(
                 "eval", ("test",), "eval_data_{machine_type}_test.zip", 7860847, _EVAL_TYPES_2023
+            ),
+        ),
+    ),
+    YearLayout(
+        "dcase2024",
+        "https://dcase.community/challenge2024/"
+        "task-first-shot-unsupervised-anomalous-sound-detection-for-machine-condition-monitoring",
+        folders=_TRAIN_OR_TEST,
+        labelled=_SECTION_LABELLED,
+        hidden=_SECTION + r"_\d{4}",
+        kinds=(
+            ArchiveKind("dev", ("train", "test"), "dev_{machine_type}.zip", 10902294, _TYPES_2022),
+            ArchiveKind(
+                "eval",
+                ("train",),
+                "eval_data_{machine_type}_train.zip",
+                11259435,
+                _FIRST_RELEASE_2024,
+            ),
+            ArchiveKind(
+                "eval",
+                ("train",),
+                "eval_data_{machine_type}_train_r2.zip",
+                11259435,
+                _SECOND_RELEASE_2024,
+            ),
+            ArchiveKind(
+                "eval",
+                ("test",),
+                "eval_data_{machine_type}_test.zip",
+                11363076,
+                tuple(sorted(_FIRST_RELEASE_2024 + _SECOND_RELEASE_2024)),
+            ),
+        ),
+    ),
+    YearLayout(
+        "dcase2025",
+        "https://dcase.community/challenge2025/"
+        "task-first-shot-unsupervised-anomalous-sound-detection-for-machine-condition-monitoring",
+        folders=_TRAIN_OR_TEST,
+        labelled=_SECTION_LABELLED,
+        hidden=_SECTION + r"_\d{4}",
+        kinds=(
+            ArchiveKind("dev", ("train", "test"), "dev_{machine_type}.zip", 15097779, _TYPES_2022),
+            ArchiveKind(
+                "eval", ("train",), "eval_data_{machine_type}_train.zip", 15392814, _EVAL_TYPES_2025
+            ),
+            ArchiveKind(
+                "eval", ("test",), "eval_data_{machine_type}_test.zip", 15519362, _EVAL_TYPES_2025
             ),
         ),
     ),

@@ -38,7 +38,7 @@ class Builder(tfds.core.ShardBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "2020 to 2023."}
+    RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "2020 to 2025."}
     BUILDER_CONFIGS: Sequence[tfds.core.BuilderConfig] = [
         tfds.core.BuilderConfig(name=config, description=f"The year's task: {layout.task}")
         for config, layout in LAYOUTS.items()

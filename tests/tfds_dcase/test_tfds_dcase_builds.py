@@ -89,11 +89,35 @@ def pack_2023(folder: Path) -> None:
     )
 
 
+def pack_first_shot(folder: Path, dev: str, evaluation: str, train_archive: str) -> None:
+    pack(
+        folder / f"dev_{dev}.zip",
+        [
+            f"{dev}/train/section_00_source_train_normal_0000_noAttribute.wav",
+            f"{dev}/test/section_00_target_test_normal_0000_vel_-1.5.wav",
+        ],
+    )
+    train = [f"{evaluation}/train/section_00_target_train_normal_0990_spd_2.wav"]
+    pack(folder / train_archive, train)
+    hidden = [f"{evaluation}/test/section_00_{n:04}.wav" for n in (1, 2, 3)]
+    pack(folder / f"eval_data_{evaluation}_test.zip", hidden)
+
+
+def pack_2024(folder: Path) -> None:
+    pack_first_shot(folder, "gearbox", "3DPrinter", "eval_data_3DPrinter_train_r2.zip")
+
+
+def pack_2025(folder: Path) -> None:
+    pack_first_shot(folder, "ToyTrain", "AutoTrash", "eval_data_AutoTrash_train.zip")
+
+
 PACKERS = {
     "dcase2020": pack_2020,
     "dcase2021": pack_2021,
     "dcase2022": pack_2022,
     "dcase2023": pack_2023,
+    "dcase2024": pack_2024,
+    "dcase2025": pack_2025,
 }
 
 
@@ -144,6 +168,25 @@ def test_2022_joins_the_hidden_label_and_domain(tmp_path: Path) -> None:
         "target",
         "vel_2_loc_E",
     )
+
+
+@pytest.mark.parametrize(
+    ("year", "clip_id", "truth"),
+    [
+        (2024, "3DPrinter/test/section_00_0002.wav", ("target", "normal", "mdl_B_spd_2")),
+        (2025, "AutoTrash/test/section_00_0001.wav", ("target", "normal", "id_C1_spd_2_mic_2")),
+    ],
+)
+def test_first_shot_years_join_label_domain_and_attributes(
+    tmp_path: Path, year: int, clip_id: str, truth: tuple[str, str, str]
+) -> None:
+    """Also where the training archive was released a second time under another name."""
+    PACKERS[f"dcase{year}"](tmp_path)
+    built = tfds_dcase.prepare(year, tmp_path, tmp_path / "datasets")
+    clips = rows(built.data_path)
+    clip = clips[f"dcase{year}/eval/{clip_id}"]
+    assert (clip.domain, clip.label, clip.attributes) == truth
+    assert f"eval_train_{clip.machine_type}" in built.info.splits
 
 
 def test_2020_has_ids_and_joins_hidden_labels(tmp_path: Path) -> None:
