@@ -5,12 +5,15 @@ import difflib
 import importlib
 import importlib.util
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from asd_jax.data.clips import Mode, Stage
 from asd_jax.detectors.base import DetectorConfig
+from asd_jax.scoring.settings import ScorerConfig
 from asd_jax.typed_values import field_types, from_json, parse_text
 
 
@@ -64,16 +67,22 @@ class EvaluationConfig:
 
     Attributes:
         batch_size: windows a step on each process.
-        score: one of the detector's scores; by default its first.
+        score: one of the detector's scores, by default its first; or a scorer of the family (knn, lof, mahalanobis,
+            cosine, gmm), which is fitted on the training normals.
+        scorer: settings of such a scorer; a fitted score that the detector offers by name has its own.
         pooling: a clip's score is the "mean" or the "max" of its windows' scores.
+        reference_clips: fit scorers on at most so many clips a section, evenly picked; 0 means all.
         threshold_quantile: share of training normals that should stay below the decision threshold.
         threshold_per: fit one threshold a "machine_type" (as the baselines) or a "section".
-        threshold_clips: fit on at most so many clips a section, evenly picked; 0 means all.
+        threshold_clips: fit the threshold on at most so many clips a section, evenly picked; 0 means all. A fitted
+            score takes its reference clips instead, each scored by scorers that were fitted without it.
         loudness: show the AUC of clip loudness beside the detector's: a check that the task is not trivial.
     """
 
     batch_size: int = 128
     score: str = ""
+    scorer: ScorerConfig = ScorerConfig()
+    reference_clips: int = 0
     pooling: Literal["mean", "max"] = "mean"
     threshold_quantile: float = 0.9
     threshold_per: Literal["machine_type", "section"] = "machine_type"
@@ -92,12 +101,9 @@ class Experiment:
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def to_json(self) -> str:
-        """The experiment as JSON; the detector's class is named by its import path."""
+        """The experiment as JSON; the detector's class is named by its import path, or by its file beside a config."""
         content = dataclasses.asdict(self)
-        kind = type(self.detector)
-        content["detector"] = {"class": f"{kind.__module__}:{kind.__qualname__}"} | content[
-            "detector"
-        ]
+        content["detector"] = {"class": _class_path(type(self.detector))} | content["detector"]
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
@@ -115,11 +121,22 @@ class Experiment:
         return from_json(cls, content | {"detector": from_json(kind, detector)})
 
 
+def _class_path(kind: type) -> str:
+    """`module:Class`, or `file.py:Class` where the module is not installed but lies beside a configuration file."""
+    file = getattr(sys.modules[kind.__module__], "__file__", None) or ""
+    is_local = str(Path(file).parent) in _config_folders
+    return f"{file if is_local else kind.__module__}:{kind.__qualname__}"
+
+
 def _detector_class(path: str) -> type[DetectorConfig]:
-    module, _, name = path.partition(":")
+    module_path, _, name = path.rpartition(":")
     try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        if module_path.endswith(".py"):
+            module = _loaded(module_path) or _load_file(Path(module_path))
+        else:
+            module = importlib.import_module(module_path)
+        kind = getattr(module, name)
+    except (ImportError, AttributeError, FileNotFoundError) as error:
         raise ValueError(f"detector class {path} cannot be imported: {error}") from error
     if not (isinstance(kind, type) and issubclass(kind, DetectorConfig)):
         raise ValueError(f"{path} is no detector's configuration")
@@ -127,7 +144,7 @@ def _detector_class(path: str) -> type[DetectorConfig]:
 
 
 def load_config(path: Path) -> Experiment:
-    """Runs `get_config()` of a configuration file.
+    """Runs `get_config()` of a configuration file, which may import modules that lie beside it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -136,15 +153,36 @@ def load_config(path: Path) -> Experiment:
     if not path.is_file():
         near = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none"
         raise FileNotFoundError(f"no configuration {path}; there: {near}")
-    spec = importlib.util.spec_from_file_location(f"asd_jax_config_{path.stem}", path)
-    assert spec is not None, path
-    assert spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _load_file(path)
     experiment = module.get_config() if hasattr(module, "get_config") else None
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{path} has no get_config() that returns an asd_jax.config.Experiment")
     return experiment
+
+
+_config_folders: set[str] = set()
+"""Folders whose modules can be imported because a configuration file lies there."""
+
+
+def _load_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    folder = str(path.parent)
+    _config_folders.add(folder)
+    if folder not in sys.path:
+        # Behind everything that is installed: a neighbour of a configuration must not shadow a library.
+        sys.path.append(folder)
+    name = f"asd_jax_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, path
+    assert spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _loaded(file: str) -> ModuleType | None:
+    return next((m for m in sys.modules.values() if getattr(m, "__file__", None) == file), None)
 
 
 def override(experiment: Experiment, settings: Sequence[str]) -> Experiment:

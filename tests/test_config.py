@@ -10,7 +10,9 @@ from asd_jax.config import Experiment, load_config, override
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.stgram_mfn import STgramMFNConfig
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+FILES = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+# What launch/series.py runs has no data set; its own tests load it.
+CONFIGS = [path for path in FILES if not path.stem.endswith("_series")]
 
 
 @pytest.fixture

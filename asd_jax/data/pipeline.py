@@ -1,5 +1,6 @@
 """Grain pipelines: shuffled and endless for training, padded and masked for evaluation."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import grain
@@ -55,6 +56,33 @@ def training_batches(
     clips = grain.MapDataset.source(source)[jax.process_index() :: processes]
     windows = clips.seed(seed).shuffle().repeat().random_map(crop)
     return windows.batch(batch_size, drop_remainder=True).to_iter_dataset(_READ)
+
+
+def observation_batches(
+    source: ClipSource, policy: WindowPolicy, batch_size: int
+) -> grain.IterDataset:
+    """This process's share of all windows that training may hear, once; the first ones come again to fill up.
+
+    Every process gets the same number of batches.
+
+    Args:
+        source: training clips.
+        policy: which parts of a clip training hears.
+        batch_size: windows a batch on this process.
+
+    Returns:
+        Batches of `waveform` int16 `[batch, samples]` and `clip` int32 `[batch]`.
+    """
+    heard = dataclasses.replace(policy, evaluation="all" if policy.training == "random" else "head")
+    windows = evaluation_windows(source, range(len(source)), heard)
+    together = batch_size * jax.process_count()
+    filled = [windows[i % len(windows)] for i in range(-(-len(windows) // together) * together)]
+    mine = filled[jax.process_index() :: jax.process_count()]
+    return evaluation_batches(source, mine, policy, batch_size).map(_without_mask)
+
+
+def _without_mask(batch: HostBatch) -> HostBatch:
+    return {name: values for name, values in batch.items() if name != "mask"}
 
 
 def evaluation_windows(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from tfds_dcase import ClipInfo
 from tqdm import tqdm
 
 from asd_jax.config import EvaluationConfig
@@ -50,7 +51,7 @@ def report_clips(
     """
     # Devices of other processes have other clips: this process's batches go to its own devices only.
     mesh = data_mesh(jax.local_devices())
-    candidates = np.stack([class_map.candidates(clip) for clip in source.clips])
+    candidates = _candidates(class_map, source.clips)
     # A process beyond the last clip hears the first one again, which the gathering drops.
     mine = range(jax.process_index(), len(source), jax.process_count()) or range(1)
     batch_size = -(-config.batch_size // mesh.size) * mesh.size
@@ -72,6 +73,13 @@ def report_clips(
     first_windows = np.flatnonzero(np.diff(np.concatenate(clips))) + 1
     pooled = _pool(heard_windows, first_windows, detector.score_names, config.pooling)
     return _gather(pooled, len(source))
+
+
+def _candidates(class_map: ClassMap, clips: Sequence[ClipInfo]) -> np.ndarray:
+    """Classes that every clip may truly have, `[clips, classes]`; equal within a section."""
+    by_section = {(clip.machine_type, clip.section): clip for clip in clips}
+    masks = {section: class_map.candidates(clip) for section, clip in by_section.items()}
+    return np.stack([masks[clip.machine_type, clip.section] for clip in clips])
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -22,6 +22,11 @@ class ScorerConfig:
             own, which evens out dense and sparse domains (Wilkinghoff et al. 2025); 0 for none.
         selective: mahalanobis keeps one distribution a domain and takes the smaller distance (baseline of 2023).
         components: Gaussians of gmm.
+        variance_floor: gmm adds this part of the features' mean variance to every variance.
+        nttcslab_mean_error: error_mahalanobis takes the distance of the mean error, as the published baseline does,
+            instead of the mean distance of the errors.
+        nttcslab_covariance: error_mahalanobis divides the sum over frames by the number of stacked vectors less one, as
+            the published baseline does, instead of by the number of frames.
     """
 
     report: str = "embedding"
@@ -31,6 +36,9 @@ class ScorerConfig:
     density_neighbours: int = 0
     selective: bool = False
     components: int = 2
+    variance_floor: float = 1e-3
+    nttcslab_mean_error: bool = False
+    nttcslab_covariance: bool = False
 
 
 class FittedScore(NamedTuple):

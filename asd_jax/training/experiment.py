@@ -13,7 +13,7 @@ from tfds_dcase import ClipInfo
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, all_clips, select_clips
-from asd_jax.data.pipeline import training_batches
+from asd_jax.data.pipeline import observation_batches, training_batches
 from asd_jax.detectors.base import Detector
 from asd_jax.training.loop import Training
 from asd_jax.training.mesh import data_mesh, local_batch_size
@@ -88,17 +88,25 @@ def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: P
     class_map = ClassMap.fit(clips, experiment.data.class_by)
     if jax.process_index() == 0:
         class_map.save(directory / CLASS_MAP_FILE)
-    batches = training_batches(
-        ClipSource(experiment.data.dataset, experiment.data.data_dir, clips),
-        [class_map.class_id(clip) for clip in clips],
-        experiment.detector.windows(),
-        local_batch_size(data_mesh(), config.batch_size),
-        config.seed,
-    )
+    source = ClipSource(experiment.data.dataset, experiment.data.data_dir, clips)
+    policy = experiment.detector.windows()
+    batch_size = local_batch_size(data_mesh(), config.batch_size)
+    class_ids = [class_map.class_id(clip) for clip in clips]
+    batches = training_batches(source, class_ids, policy, batch_size, config.seed)
     detector = build_detector(experiment, class_map, len(clips))
-    clip_ids = [clip.clip_id for clip in clips]
-    steps = steps_per_epoch(experiment, len(clips))
-    Training(detector, batches, clip_ids, steps, config, experiment.to_json(), directory).run()
+    observation = None
+    if detector.observes_training_data:
+        observation = observation_batches(source, policy, batch_size)
+    Training(
+        detector,
+        batches,
+        [clip.clip_id for clip in clips],
+        steps_per_epoch(experiment, len(clips)),
+        config,
+        experiment.to_json(),
+        directory,
+        observation,
+    ).run()
 
 
 def _write_config(experiment: Experiment, workdir: Path) -> None:
@@ -116,7 +124,7 @@ def _write_config(experiment: Experiment, workdir: Path) -> None:
 
 
 def _require_same(earlier: Experiment, now: Experiment, path: Path) -> None:
-    before, after = _flat(dataclasses.asdict(earlier)), _flat(dataclasses.asdict(now))
+    before, after = _settings(earlier), _settings(now)
     changed = sorted(
         key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
     )
@@ -127,6 +135,13 @@ def _require_same(earlier: Experiment, now: Experiment, path: Path) -> None:
         raise ValueError(
             f"{path} is of another experiment ({listed}): choose another --workdir, or delete this one"
         )
+
+
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """Every key with its value; a detector's class counts by its name, wherever its file lies."""
+    content = dataclasses.asdict(experiment)
+    content["detector"]["class"] = type(experiment.detector).__qualname__
+    return _flat(content)
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

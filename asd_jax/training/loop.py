@@ -37,6 +37,7 @@ class Training:
         config: length, checkpoints, seed.
         configuration: the whole experiment as JSON, kept in every checkpoint.
         directory: gets checkpoints, log and event files.
+        observation: batches of all training clips, for a detector that observes them before the first step.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Training:
         config: TrainingConfig,
         configuration: str,
         directory: Path,
+        observation: grain.IterDataset | None = None,
     ):
         self._detector = detector
         self._batches = batches
@@ -56,6 +58,7 @@ class Training:
         self._config = config
         self._configuration = configuration
         self._directory = directory
+        self._observation = observation
         self._mesh = data_mesh()
         self._unread: list[tuple[int, np.ndarray, Metrics]] = []
         self._since = time.perf_counter()
@@ -95,7 +98,17 @@ class Training:
         if checkpoints.latest_step() is not None:
             shapes = jax.eval_shape(self._detector.init, key)
             return checkpoints.restore(shapes, self._mesh, iterator)
-        return jax.jit(self._detector.init, out_shardings=replicated(self._mesh))(key)
+        state = jax.jit(self._detector.init, out_shardings=replicated(self._mesh))(key)
+        return state if self._observation is None else self._observe(state, self._observation)
+
+    def _observe(self, state: TrainState, observation: grain.IterDataset) -> TrainState:
+        logging.info("observing the training clips")
+        everywhere = replicated(self._mesh)
+        observe = jax.jit(self._detector.observe, donate_argnums=0, out_shardings=everywhere)
+        with contextlib.closing(iter(observation)) as batches:
+            for batch in batches:
+                state = observe(state, split_batch(self._mesh, _for_detector(batch)))
+        return state
 
     def _steps(
         self,
@@ -111,7 +124,7 @@ class Training:
         self._since = time.perf_counter()
         for step in steps:
             batch = next(iterator)
-            state, metrics = train_step(state, split_batch(self._mesh, _for_training(batch)))
+            state, metrics = train_step(state, split_batch(self._mesh, _for_detector(batch)))
             self._unread.append((step + 1, batch["clip"], metrics))
             log.advance()
             is_last = step + 1 == steps.stop
@@ -170,5 +183,6 @@ def _all_finite(values: Any) -> jax.Array:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats]))
 
 
-def _for_training(batch: HostBatch) -> HostBatch:
-    return {"waveform": batch["waveform"], "class_id": batch["class_id"]}
+def _for_detector(batch: HostBatch) -> HostBatch:
+    """Without the clips' positions, which only messages need."""
+    return {name: values for name, values in batch.items() if name != "clip"}

@@ -11,7 +11,12 @@ import tfds_dcase
 from tfds_dcase import ClipInfo
 
 from asd_jax.data.clips import ClipSource, all_clips, select_clips
-from asd_jax.data.pipeline import evaluation_batches, evaluation_windows, training_batches
+from asd_jax.data.pipeline import (
+    evaluation_batches,
+    evaluation_windows,
+    observation_batches,
+    training_batches,
+)
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.simulation import SimulationSize, simulate
 
@@ -201,3 +206,40 @@ def test_processes_share_the_clips(source: ClipSource, monkeypatch: pytest.Monke
         shares.append({int(clip) for batch in take(batches, 2) for clip in batch["clip"]})
     assert [len(share) for share in shares] == [10, 10]
     assert shares[0] | shares[1] == set(range(20))
+
+
+def test_observation_hears_every_part_of_every_clip(source: ClipSource) -> None:
+    """All windows of a training that crops at random; whole batches, filled up with the first windows."""
+    batches = list(observation_batches(source, RANDOM, 8))
+    rows = [
+        (int(clip), w.tobytes())
+        for b in batches
+        for clip, w in zip(b["clip"], b["waveform"], strict=True)
+    ]
+    windows = evaluation_windows(source, range(len(source)), RANDOM)
+    expected = [(c, RANDOM.cut(source[c]["waveform"], start).tobytes()) for c, start in windows]
+    assert [batch["waveform"].shape for batch in batches] == [(8, 8000)] * (-(-len(windows) // 8))
+    assert rows[: len(expected)] == expected
+    assert rows[len(expected) :] == expected[: len(rows) - len(expected)]
+    assert all(batch.keys() == {"waveform", "clip"} for batch in batches)
+
+
+def test_observation_of_heads_hears_heads(source: ClipSource) -> None:
+    """A training that hears the start of every clip must not be scaled by what it never hears."""
+    batches = list(observation_batches(source, WindowPolicy(samples=8000, evaluation="all"), 5))
+    assert sum(len(batch["clip"]) for batch in batches) == len(source)
+
+
+def test_processes_observe_equally_many_batches_and_everything(
+    source: ClipSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jax.process_count", lambda: 3)
+    heard: list[set[int]] = []
+    counts = []
+    for process in range(3):
+        monkeypatch.setattr("jax.process_index", lambda process=process: process)
+        batches = list(observation_batches(source, WindowPolicy(samples=8000), 2))
+        counts.append(len(batches))
+        heard.append({int(clip) for batch in batches for clip in batch["clip"]})
+    assert len(set(counts)) == 1
+    assert set.union(*heard) == set(range(len(source)))

@@ -212,8 +212,21 @@ def test_a_part_of_the_machine_types(run_2020: Path) -> None:
 def test_what_a_user_may_get_wrong_is_named(run_2020: Path) -> None:
     with pytest.raises(ValueError, match=r"machine types pump are not .* holds fan, valve"):
         evaluated(run_2020, "data.machine_types=pump")
-    with pytest.raises(ValueError, match=r"evaluation.score knn: this detector has nll_margin,"):
-        evaluated(run_2020, "evaluation.score=knn")
+    known = r"evaluation.score kn: this detector has nll_margin,.*any detector are knn, lof"
+    with pytest.raises(ValueError, match=known):
+        evaluated(run_2020, "evaluation.score=kn")
+    with pytest.raises(ValueError, match=r"reports .*embedding.*, not error_moments"):
+        evaluated(run_2020, "evaluation.score=knn", "evaluation.scorer.report=error_moments")
+
+
+def test_a_scorer_on_the_embeddings_gives_a_table_and_decisions(run_2020: Path) -> None:
+    """Fitted on the training normals, with a threshold that some of them exceed and most do not."""
+    results = evaluated(run_2020, "evaluation.score=knn", "evaluation.scorer.metric=euclidean")
+    clips = read_clip_scores(results.directory)
+    assert min(clip.score for clip in clips) > 0
+    assert_decisions_split_scores(clips)
+    other = evaluated(run_2020, "evaluation.score=knn", "evaluation.reference_clips=2")
+    assert [c.score for c in read_clip_scores(other.directory)] != [c.score for c in clips]
 
 
 def test_the_table_of_2021(tiny: Experiment, prepared: Any, tmp_path: Path) -> None:

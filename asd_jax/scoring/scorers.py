@@ -1,0 +1,43 @@
+"""The family of scorers, by name."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from asd_jax.scoring.error_covariance import ErrorMahalanobis
+from asd_jax.scoring.gaussians import GMM, Mahalanobis
+from asd_jax.scoring.neighbours import KNN, LOF, CosineToMean
+from asd_jax.scoring.settings import ScorerConfig, ScorerKind
+
+
+class Scorer(Protocol):
+    """What the evaluation asks of a scorer."""
+
+    def fit(self, samples: ArrayLike, domains: Sequence[str] | None = None) -> Self:
+        """Learns from the reports `[clips, ...]` of normal clips, of which the domains may be known."""
+
+    def score_samples(self, samples: ArrayLike) -> np.ndarray:
+        """Anomaly scores `[clips]`, float64, higher for more anomalous clips, of reports `[clips, ...]`."""
+
+
+_BUILDERS: dict[ScorerKind, Callable[[ScorerConfig], Scorer]] = {
+    "knn": KNN,
+    "lof": LOF,
+    "mahalanobis": Mahalanobis,
+    "cosine": lambda config: CosineToMean(),
+    "gmm": GMM,
+    "error_mahalanobis": ErrorMahalanobis,
+}
+
+
+def build_scorer(kind: ScorerKind, config: ScorerConfig) -> Scorer:
+    """A scorer that is yet to be fitted.
+
+    Raises:
+        ValueError: an unknown kind, or settings that it cannot work with.
+    """
+    if kind not in _BUILDERS:
+        raise ValueError(f"no scorer {kind}: there are {', '.join(_BUILDERS)}")
+    return _BUILDERS[kind](config)
