@@ -9,12 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from asd_jax.data.clips import Mode, Stage
 from asd_jax.detectors.base import DetectorConfig
 from asd_jax.scoring.settings import ScorerConfig
 from asd_jax.typed_values import field_types, from_json, parse_text
+
+Settings = TypeVar("Settings")
+"""A frozen dataclass of settings, such as an experiment."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,8 +188,8 @@ def _loaded(file: str) -> ModuleType | None:
     return next((m for m in sys.modules.values() if getattr(m, "__file__", None) == file), None)
 
 
-def override(experiment: Experiment, settings: Sequence[str]) -> Experiment:
-    """Applies `section.key=value` settings, each value read as its key's type.
+def override(experiment: Settings, settings: Sequence[str]) -> Settings:
+    """Applies `section.key=value` settings to an experiment, each value read as its key's type.
 
     Raises:
         ValueError: a setting has no `=`, an unknown key (the nearest one is named), or a value of another type.

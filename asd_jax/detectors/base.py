@@ -16,7 +16,8 @@ from asd_jax.scoring.settings import FittedScore
 
 Batch = dict[str, jax.Array]
 """What the pipeline delivers: `waveform` int16 `[batch, samples]`, `class_id` int32 `[batch]` while training,
-`candidates` bool `[batch, classes]` while scoring (the classes that the clip may truly have)."""
+`candidates` bool `[batch, classes]` while scoring (the classes that the clip may truly have). Plain time series come as
+`window` float32 `[batch, time, channels]` (`asd_jax/series/`)."""
 
 Metrics = dict[str, jax.Array]
 """Scalars of one step; `loss` is always among them."""
