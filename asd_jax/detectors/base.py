@@ -89,3 +89,10 @@ class Detector(abc.ABC):
 
         `embedding` is `[batch, features]`.
         """
+
+    def class_centers(self, state: TrainState) -> jax.Array | None:
+        """Where the class head sees each class among the embeddings: directions `[classes, centres, features]`.
+
+        None where it has no centres of that kind.
+        """
+        return None

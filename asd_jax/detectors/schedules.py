@@ -27,3 +27,26 @@ def hold_then_cosine(
         return learning_rate * (floor + (1 - floor) * cosine)
 
     return schedule
+
+
+def hold_then_periodic_cosine(
+    learning_rate: float, steps_per_epoch: int, hold_epochs: int, half_period: int, floor: float
+) -> optax.Schedule:
+    """Constant, then a cosine that falls to its floor and rises again, constant within each epoch.
+
+    The closed form of PyTorch's CosineAnnealingLR, which goes on beyond `T_max` (Zhao's STgram collection).
+
+    Args:
+        learning_rate: rate during epochs 0 to `hold_epochs`, and at every crest.
+        steps_per_epoch: optimiser steps an epoch.
+        hold_epochs: last epoch at the full rate.
+        half_period: epochs from crest to floor (`T_max`).
+        floor: the lowest rate (`eta_min`).
+    """
+
+    def schedule(step: jax.Array) -> jax.Array:
+        epoch = step // steps_per_epoch
+        phase = jnp.maximum(epoch - hold_epochs, 0) / half_period
+        return floor + (learning_rate - floor) * (1 + jnp.cos(jnp.pi * phase)) / 2
+
+    return schedule

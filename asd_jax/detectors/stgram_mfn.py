@@ -15,11 +15,10 @@ from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.class_scores import negative_log_likelihood
 from asd_jax.detectors.schedules import hold_then_cosine
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.arcface import ArcFace
-from asd_jax.nn.framing import frame
-from asd_jax.nn.layers import Conv1D, he_uniform
 from asd_jax.nn.mobilefacenet import (
     STGRAM_STAGES,
     BottleneckStage,
@@ -27,6 +26,8 @@ from asd_jax.nn.mobilefacenet import (
     MobileFaceNetTaps,
     image_of,
 )
+from asd_jax.nn.tdnn import TDNN
+from asd_jax.nn.tgram import TgramNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class STgramMFNConfig(DetectorConfig):
         scale: ArcFace's scale.
         sub_centers: ArcFace's centres a class.
         easy_margin: ArcFace's easy margin.
-        embedding: length of the embedding.
+        embedding: length of the image network's feature, which is the embedding unless a projection follows.
+        projection: outputs of a linear layer between the feature and the class head; 0 for none.
         width: channels of MobileFaceNet's stem.
         stages: MobileFaceNet's bottleneck stages (expansion, channels, repetitions, stride).
         head_channels: channels in front of MobileFaceNet's pooling.
@@ -57,6 +59,7 @@ class STgramMFNConfig(DetectorConfig):
     sub_centers: int = 1
     easy_margin: bool = False
     embedding: int = 128
+    projection: int = 0
     width: int = 64
     stages: tuple[BottleneckStage, ...] = STGRAM_STAGES
     head_channels: int = 512
@@ -66,57 +69,21 @@ class STgramMFNConfig(DetectorConfig):
     def windows(self) -> WindowPolicy:
         return self.clip
 
-    def build(self, classes: int, steps_per_epoch: int, epochs: int) -> "STgramMFN":
+    def build(self, classes: int, steps_per_epoch: int, epochs: int) -> Detector:
         return STgramMFN(self, classes, steps_per_epoch, epochs)
 
+    def schedule(self, steps_per_epoch: int, epochs: int) -> optax.Schedule:
+        """Adam's rate at every step."""
+        return hold_then_cosine(self.learning_rate, epochs, steps_per_epoch, self.hold_epochs)
 
-class TgramNet(nnx.Module):
-    """Waveform to a learned spectrogram: a strided convolution, then blocks that normalise over time.
-
-    `[batch, samples]` to `[batch, frames, bands]`; frames and bands equal those of the log-mel spectrogram.
-    """
-
-    def __init__(
-        self, frames: int, bands: int, window: int, hop: int, *, blocks: int = 3, rngs: nnx.Rngs
-    ):
-        self.filters = nnx.Param(he_uniform(rngs.params(), (window, bands)))
-        self.norms = nnx.List([TimeNorm(frames) for _ in range(blocks)])
-        self.convolutions = nnx.List(
-            [Conv1D(bands, bands, 3, padding=1, rngs=rngs) for _ in range(blocks)]
-        )
-        self.window = window
-        self.hop = hop
-
-    def extract(self, waveform: jax.Array) -> jax.Array:
-        """The strided convolution alone: a filterbank that is learned, `[batch, frames, bands]`."""
-        half = self.window // 2
-        padded = jnp.pad(waveform, ((0, 0), (half, half)))
-        return frame(padded, self.window, self.hop) @ self.filters[...]
-
-    def __call__(self, waveform: jax.Array) -> jax.Array:
-        x = self.extract(waveform)
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            x = convolution(jax.nn.leaky_relu(norm(x), 0.2))
-        return x
-
-
-class TimeNorm(nnx.Module):
-    """Layer normalisation over time with one scale and shift a frame: `[batch, frames, bands]`."""
-
-    def __init__(self, frames: int, *, epsilon: float = 1e-5):
-        self.scale = nnx.Param(jnp.ones(frames))
-        self.bias = nnx.Param(jnp.zeros(frames))
-        self.epsilon = epsilon
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        mean = jnp.mean(x, axis=1, keepdims=True)
-        variance = jnp.mean(jnp.square(x - mean), axis=1, keepdims=True)
-        normalised = (x - mean) * jax.lax.rsqrt(variance + self.epsilon)
-        return normalised * self.scale[...][:, None] + self.bias[...][:, None]
+    def temporal_network(self, rngs: nnx.Rngs) -> TgramNet | TDNN:
+        """What makes the second plane of the image from the waveform; frames and bands are those of the log-mel."""
+        mel = self.features
+        return TgramNet(mel.frames(self.clip.samples), mel.n_mels, mel.n_fft, mel.hop, rngs=rngs)
 
 
 class STgramTaps(NamedTuple):
-    """What the network computes on its way."""
+    """What the network computes on its way; `feature` is what the class head compares."""
 
     tgram: jax.Array
     image_network: MobileFaceNetTaps
@@ -124,14 +91,13 @@ class STgramTaps(NamedTuple):
 
 
 class STgramNetwork(nnx.Module):
-    """TgramNet and MobileFaceNet with both class heads (the linear one is unused under ArcFace)."""
+    """The temporal network and MobileFaceNet with both class heads (the linear one is unused under ArcFace)."""
 
     def __init__(self, config: STgramMFNConfig, classes: int, *, rngs: nnx.Rngs):
         mel = config.features
-        frames = mel.frames(config.clip.samples)
-        self.tgram = TgramNet(frames, mel.n_mels, mel.n_fft, mel.hop, rngs=rngs)
+        self.tgram = config.temporal_network(rngs)
         self.image_network = MobileFaceNet(
-            (mel.n_mels, frames),
+            (mel.n_mels, mel.frames(config.clip.samples)),
             2,
             features=config.embedding,
             width=config.width,
@@ -139,8 +105,12 @@ class STgramNetwork(nnx.Module):
             head_channels=config.head_channels,
             rngs=rngs,
         )
+        features = config.projection or config.embedding
+        self.projection = (
+            nnx.Linear(config.embedding, features, rngs=rngs) if config.projection else None
+        )
         self.arcface = ArcFace(
-            config.embedding,
+            features,
             classes,
             sub_centers=config.sub_centers,
             margin=config.margin,
@@ -148,13 +118,14 @@ class STgramNetwork(nnx.Module):
             easy_margin=config.easy_margin,
             rngs=rngs,
         )
-        self.linear = nnx.Linear(config.embedding, classes, rngs=rngs)
+        self.linear = nnx.Linear(features, classes, rngs=rngs)
 
     def __call__(self, waveform: jax.Array, log_mel: jax.Array, *, train: bool) -> STgramTaps:
-        """`[batch, samples]` and `[batch, frames, mels]` to the embedding `[batch, embedding]`."""
+        """`[batch, samples]` and `[batch, frames, mels]` to the embedding `[batch, projection or embedding]`."""
         tgram = self.tgram(waveform)
         taps = self.image_network(image_of((log_mel, tgram)), train=train)
-        return STgramTaps(tgram, taps, taps.feature)
+        feature = taps.feature if self.projection is None else self.projection(taps.feature)
+        return STgramTaps(tgram, taps, feature)
 
 
 class STgramMFN(Detector):
@@ -165,9 +136,7 @@ class STgramMFN(Detector):
     def __init__(self, config: STgramMFNConfig, classes: int, steps_per_epoch: int, epochs: int):
         self.config = config
         self.classes = classes
-        self.schedule = hold_then_cosine(
-            config.learning_rate, epochs, steps_per_epoch, config.hold_epochs
-        )
+        self.schedule = config.schedule(steps_per_epoch, epochs)
         self.optimizer = optax.adam(self.schedule)
         shapes = nnx.eval_shape(lambda: STgramNetwork(config, classes, rngs=nnx.Rngs(0)))
         self._graph = nnx.graphdef(shapes)
@@ -208,16 +177,22 @@ class STgramMFN(Detector):
 
     def objective(self, params, statistics, waveform, log_mel, class_id):
         """Cross-entropy of a batch; also the new running statistics and the accuracy without margin."""
-        network = self._network(params, statistics)
+        network = self.network(params, statistics)
         feature = network(waveform, log_mel, train=True).feature
-        logits = self._logits(network, feature, class_id)
+        logits = self.logits(network, feature, class_id)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, class_id).mean()
-        guess = jnp.argmax(self._plain_logits(network, feature), axis=-1)
-        return loss, (nnx.state(network, nnx.BatchStat), jnp.mean(guess == class_id))
+        accuracy = jnp.mean(self.guess(network, feature) == class_id)
+        return loss, (nnx.state(network, nnx.BatchStat), accuracy)
+
+    def class_centers(self, state: TrainState) -> jax.Array | None:
+        if not self.config.arcface:
+            return None
+        weight = state.params["arcface"]["weight"][...]
+        return weight.reshape(self.classes, self.config.sub_centers, -1)
 
     def report(self, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
         waveform = waveform_from_int16(batch["waveform"])
-        network = self._network(state.params, state.statistics)
+        network = self.network(state.params, state.statistics)
         feature = network(waveform, self.config.features(waveform), train=False).feature
         scores = self.scores(network, feature, batch["candidates"])
         return {**scores, "embedding": feature}
@@ -233,38 +208,30 @@ class STgramMFN(Detector):
             candidates: `[batch, classes]` bool; one true class as a rule, several where a test clip hides its domain.
         """
         plain = self._plain_logits(network, feature)
-        others = _logsumexp_of_others(plain)
         as_true = plain
         if self.config.arcface:
             cosines = network.arcface.cosines(feature)
             as_true = self.config.scale * network.arcface.with_margin(cosines)
-        # A confident network's scores lie far below float32's resolution near the logits: the softplus of the
-        # difference ranks them where log-softmax would round them all to zero.
-        scores = {
-            "nll_margin": jax.nn.softplus(others - as_true),
-            "nll": jax.nn.softplus(others - plain),
-        }
         return {
-            name: jnp.min(jnp.where(candidates, values, jnp.inf), axis=-1)
-            for name, values in scores.items()
+            "nll_margin": negative_log_likelihood(plain, as_true, candidates),
+            "nll": negative_log_likelihood(plain, plain, candidates),
         }
 
-    def _network(self, params, statistics) -> STgramNetwork:
+    def network(self, params, statistics) -> STgramNetwork:
+        """The network with these variables; what it records stays in this copy."""
         return nnx.merge(self._graph, params, statistics, copy=True)
 
-    def _logits(self, network: STgramNetwork, feature: jax.Array, class_id: jax.Array) -> jax.Array:
+    def logits(self, network: STgramNetwork, feature: jax.Array, class_id: jax.Array) -> jax.Array:
+        """What the cross-entropy sees, with the margin at the true class: `[batch, classes]`."""
         if self.config.arcface:
             return network.arcface.logits(feature, class_id)
         return network.linear(feature)
+
+    def guess(self, network: STgramNetwork, feature: jax.Array) -> jax.Array:
+        """The likeliest class, `[batch]`."""
+        return jnp.argmax(self._plain_logits(network, feature), axis=-1)
 
     def _plain_logits(self, network: STgramNetwork, feature: jax.Array) -> jax.Array:
         if self.config.arcface:
             return self.config.scale * network.arcface.cosines(feature)
         return network.linear(feature)
-
-
-def _logsumexp_of_others(logits: jax.Array) -> jax.Array:
-    """For each class the logsumexp over all other classes: `[batch, classes]` to `[batch, classes]`."""
-    classes = logits.shape[-1]
-    is_self = jnp.eye(classes, dtype=bool)
-    return jax.nn.logsumexp(jnp.where(is_self, -jnp.inf, logits[:, None, :]), axis=-1)

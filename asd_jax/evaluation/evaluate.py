@@ -76,7 +76,7 @@ def _score(
     normal_reports = model.report(normals, f"training normals, for the {purpose}")
     reports = model.report(test, f"{model.name}: test clips")
     if isinstance(score, FittedScore):
-        scorer = GroupedScorer(score).fit(normal_reports, normals)
+        scorer = GroupedScorer(score, model.centers_of).fit(normal_reports, normals)
         normal_scores = scorer.cross_fitted(normal_reports, normals)
         scores = scorer.score_samples(reports, test)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 from absl import logging
 from tfds_dcase import ClipInfo
 
@@ -84,6 +85,14 @@ class TrainedModel:
         return report_clips(
             self.detector, self._state, source, self._class_map, policy, config, title
         )
+
+    def centers_of(self, clip: ClipInfo) -> np.ndarray | None:
+        """Directions of the centres of the classes that a clip may have, `[centres, features]`; None without any."""
+        centers = self.detector.class_centers(self._state)
+        if centers is None:
+            return None
+        chosen = np.asarray(centers)[self._class_map.candidates(clip)]
+        return chosen.reshape(-1, chosen.shape[-1])
 
 
 def _last_state(detector: Detector, directory: Path) -> TrainState:

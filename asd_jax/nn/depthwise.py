@@ -11,15 +11,18 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+Padding = int | tuple[tuple[int, int], tuple[int, int]]
+"""Rows and columns of zeros: the same on all four sides, or ((above, below), (left, right))."""
 
-def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+
+def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """Convolves every channel with its own kernel (cross-correlation, as neural networks define it).
 
     Args:
         x: `[batch, height, width, channels]`.
         kernel: `[kernel_height, kernel_width, channels]`.
         stride: step in both directions.
-        padding: zeros on each of the four sides.
+        padding: zeros around the image.
 
     Returns:
         `[batch, out_height, out_width, channels]`.
@@ -32,19 +35,21 @@ def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
     )
 
 
-def _depthwise_by_lax(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+def _depthwise_by_lax(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel[:, :, None, :],
         window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
+        padding=_sides(padding),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=x.shape[-1],
     )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _depthwise_by_shifts(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+def _depthwise_by_shifts(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+) -> jax.Array:
     return lax.map(lambda sample: _correlate(_pad(sample, padding), kernel, stride), x)
 
 
@@ -59,8 +64,9 @@ def _backward(stride, padding, residuals, cotangent):
         sample, dy = sample_and_cotangent
         padded = _pad(sample, padding)
         dx = _input_gradient(dy, kernel, stride, padded.shape)
+        (above, _), (left, _) = _sides(padding)
         height, width = sample.shape[:2]
-        dx = dx[padding : padding + height, padding : padding + width]
+        dx = dx[above : above + height, left : left + width]
         return kernel_gradient + _kernel_gradient(padded, dy, kernel.shape, stride), dx
 
     # One scan for both gradients: each sample is read into the cache once, and the kernel's sum has a fixed order.
@@ -71,8 +77,12 @@ def _backward(stride, padding, residuals, cotangent):
 _depthwise_by_shifts.defvjp(_forward, _backward)
 
 
-def _pad(sample: jax.Array, padding: int) -> jax.Array:
-    return jnp.pad(sample, ((padding, padding), (padding, padding), (0, 0)))
+def _sides(padding: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
+    return ((padding,) * 2,) * 2 if isinstance(padding, int) else padding
+
+
+def _pad(sample: jax.Array, padding: Padding) -> jax.Array:
+    return jnp.pad(sample, (*_sides(padding), (0, 0)))
 
 
 def _tap(padded: jax.Array, row: int, column: int, stride: int, size: tuple[int, int]) -> jax.Array:

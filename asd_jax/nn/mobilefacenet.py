@@ -9,12 +9,12 @@ from flax import nnx
 
 from asd_jax.nn.layers import (
     BatchNorm,
-    Conv2D,
     DepthwiseConv,
     GlobalDepthwiseConv,
     PointwiseConv,
     PReLU,
 )
+from asd_jax.nn.transposed import StridedConv2D
 
 BottleneckStage = tuple[int, int, int, int]
 """Expansion, output channels, repetitions, stride of the first repetition."""
@@ -79,7 +79,7 @@ class MobileFaceNet(nnx.Module):
         head_channels: int = 512,
         rngs: nnx.Rngs,
     ):
-        self.stem = Conv2D(in_channels, width, (3, 3), stride=2, padding=1, rngs=rngs)
+        self.stem = StridedConv2D(in_channels, width, (3, 3), stride=2, padding=1, rngs=rngs)
         self.stem_norm = BatchNorm(width)
         self.stem_activation = PReLU(width)
         self.stem_filter = DepthwiseConv(width, (3, 3), padding=1, rngs=rngs)

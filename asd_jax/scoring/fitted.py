@@ -13,6 +13,7 @@ from asd_jax.scoring.settings import FittedScore, ReferenceGroup
 FOLDS = 5
 
 Group = tuple[str, ...]
+CentersOf = Callable[[ClipInfo], np.ndarray | None]
 _GROUP_OF: dict[ReferenceGroup, Callable[[ClipInfo], Group]] = {
     "section": lambda clip: (clip.machine_type, clip.section),
     "machine_type": lambda clip: (clip.machine_type,),
@@ -25,10 +26,13 @@ class GroupedScorer:
 
     Args:
         score: kind of scorer, what it compares, and how clips are grouped.
+        centers_of: directions of a clip's class among the embeddings `[centres, features]`, from a class head with
+            sub-centres: where a mixture starts.
     """
 
-    def __init__(self, score: FittedScore):
+    def __init__(self, score: FittedScore, centers_of: CentersOf | None = None):
         self._kind, self._config = score
+        self._centers_of = centers_of
         self._group_of = _GROUP_OF[self._config.group]
         self._scorers: dict[Group, Scorer] = {}
 
@@ -40,10 +44,10 @@ class GroupedScorer:
         """
         samples = self._samples(reports)
         for group, members in self._members(clips).items():
-            domains = [clips[i].domain for i in members]
-            self._scorers[group] = build_scorer(self._kind, self._config).fit(
-                samples[members], domains
+            scorer = build_scorer(
+                self._kind, self._config, self._centers([clips[i] for i in members])
             )
+            self._scorers[group] = scorer.fit(samples[members], [clips[i].domain for i in members])
         return self
 
     def score_samples(self, reports: Reports, clips: Sequence[ClipInfo]) -> np.ndarray:
@@ -75,12 +79,20 @@ class GroupedScorer:
         for fold in np.unique(folds):
             held_out = np.flatnonzero(folds == fold)
             kept = np.arange(len(clips)) if fold < 0 else np.flatnonzero(folds != fold)
-            scorer = GroupedScorer(FittedScore(self._kind, self._config))
-            scorer.fit(_rows(reports, kept), [clips[i] for i in kept])
+            scorer = GroupedScorer(FittedScore(self._kind, self._config), self._centers_of)
+            scorer.fit(_rows(reports, kept), [clips[i] for i in kept.tolist()])
             scores[held_out] = scorer.score_samples(
-                _rows(reports, held_out), [clips[i] for i in held_out]
+                _rows(reports, held_out), [clips[i] for i in held_out.tolist()]
             )
         return scores
+
+    def _centers(self, clips: Sequence[ClipInfo]) -> np.ndarray | None:
+        if self._centers_of is None:
+            return None
+        sections = {(clip.machine_type, clip.section): clip for clip in clips}
+        found = [self._centers_of(clip) for clip in sections.values()]
+        known = [centers for centers in found if centers is not None]
+        return np.concatenate(known) if known else None
 
     def _samples(self, reports: Reports) -> np.ndarray:
         name = self._config.report

@@ -76,34 +76,47 @@ def whitening(covariance: np.ndarray, floor: float = 0.0) -> np.ndarray:
 class GMM(SampleScorer):
     """Negative log-likelihood under a mixture of Gaussians with full covariances.
 
-    The means start at the clips' sub-centres (k-means with a fixed seed). Each Gaussian needs two distinct clips: with
-    fewer there are fewer Gaussians, at least one.
+    The means start at the class head's sub-centres where there are at least two a class (ArcFace's, stretched to the
+    clips' mean length), one Gaussian each; else at the centres that k-means finds, `components` of them. Each Gaussian
+    needs two distinct clips: with fewer clips there are fewer Gaussians, by k-means, at least one.
+
+    Args:
+        config: `components` and `variance_floor`.
+        centers: directions of the sub-centres, `[centres, features]`.
 
     Raises:
         ValueError: `components` below 1 or `variance_floor` not above 0.
     """
 
-    def __init__(self, config: ScorerConfig):
+    def __init__(self, config: ScorerConfig, centers: np.ndarray | None = None):
         if config.components < 1 or config.variance_floor <= 0:
             raise ValueError(
                 f"components must be 1 or more, variance_floor above 0: got {config.components} and "
                 f"{config.variance_floor}"
             )
         self._config = config
+        self._directions = centers
 
     def _fit(self, samples: np.ndarray, domains: list[str]) -> None:
         rows = as_rows(samples)
         variance = float(rows.var(axis=0).mean())
-        components = max(min(self._config.components, len(np.unique(rows, axis=0)) // 2), 1)
-        centers = KMeans(components, n_init=4, random_state=0).fit(rows).cluster_centers_
+        centers = self._initial_means(rows)
         mixture = GaussianMixture(
-            components,
+            len(centers),
             means_init=centers,
             reg_covar=self._config.variance_floor * variance if variance > 0 else 1.0,
             random_state=0,
         )
         # scikit-learn refuses a single sample; twice the same is the same distribution.
         self._mixture = mixture.fit(rows if len(rows) > 1 else np.repeat(rows, 2, axis=0))
+
+    def _initial_means(self, rows: np.ndarray) -> np.ndarray:
+        most = max(len(np.unique(rows, axis=0)) // 2, 1)
+        if self._directions is not None and 2 <= len(self._directions) <= most:
+            length = np.linalg.norm(rows, axis=1).mean()
+            return length * self._directions / np.linalg.norm(self._directions, axis=1)[:, None]
+        components = min(self._config.components, most)
+        return KMeans(components, n_init=4, random_state=0).fit(rows).cluster_centers_
 
     def _score(self, samples: np.ndarray) -> np.ndarray:
         return -self._mixture.score_samples(as_rows(samples))

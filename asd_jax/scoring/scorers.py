@@ -22,22 +22,29 @@ class Scorer(Protocol):
         """Anomaly scores `[clips]`, float64, higher for more anomalous clips, of reports `[clips, ...]`."""
 
 
-_BUILDERS: dict[ScorerKind, Callable[[ScorerConfig], Scorer]] = {
-    "knn": KNN,
-    "lof": LOF,
-    "mahalanobis": Mahalanobis,
-    "cosine": lambda config: CosineToMean(),
+_BUILDERS: dict[ScorerKind, Callable[[ScorerConfig, np.ndarray | None], Scorer]] = {
+    "knn": lambda config, _: KNN(config),
+    "lof": lambda config, _: LOF(config),
+    "mahalanobis": lambda config, _: Mahalanobis(config),
+    "cosine": lambda config, _: CosineToMean(),
     "gmm": GMM,
-    "error_mahalanobis": ErrorMahalanobis,
+    "error_mahalanobis": lambda config, _: ErrorMahalanobis(config),
 }
 
 
-def build_scorer(kind: ScorerKind, config: ScorerConfig) -> Scorer:
+def build_scorer(
+    kind: ScorerKind, config: ScorerConfig, centers: np.ndarray | None = None
+) -> Scorer:
     """A scorer that is yet to be fitted.
+
+    Args:
+        kind: one of the family.
+        config: its settings.
+        centers: directions `[centres, features]` at which a class head sees its sub-centres, for gmm to start from.
 
     Raises:
         ValueError: an unknown kind, or settings that it cannot work with.
     """
     if kind not in _BUILDERS:
         raise ValueError(f"no scorer {kind}: there are {', '.join(_BUILDERS)}")
-    return _BUILDERS[kind](config)
+    return _BUILDERS[kind](config, centers)

@@ -100,3 +100,21 @@ def test_a_report_that_the_detector_does_not_make_is_named() -> None:
         ValueError, match=r"reports embedding, not latent.*evaluation\.scorer\.report"
     ):
         GroupedScorer(nearest(report="latent")).fit({"embedding": POINTS}, CLIPS)
+
+
+def test_a_mixture_starts_at_the_sub_centres_of_the_class_head() -> None:
+    """Two centres make two Gaussians, whatever `components` says; without a class head k-means finds them."""
+    rng = np.random.default_rng(0)
+    near, far = rng.normal([10, 0], 0.3, (20, 2)), rng.normal([0, 10], 0.3, (20, 2))
+    points = np.concatenate([near, far])
+    clips = [clip("fan", "00", i) for i in range(40)]
+    score = FittedScore("gmm", ScorerConfig(components=1))
+    between = {"embedding": np.array([[5.0, 5.0], [10.0, 0.0]])}
+    asked = [clip("fan", "00", 50), clip("fan", "00", 51)]
+    centers = np.array([[3.0, 0.1], [0.1, 0.5]])
+    started = GroupedScorer(score, lambda _: centers).fit({"embedding": points}, clips)
+    single = GroupedScorer(score, lambda _: None).fit({"embedding": points}, clips)
+    apart = np.diff(started.score_samples(between, asked))[0]
+    together = np.diff(single.score_samples(between, asked))[0]
+    assert apart < -50, "halfway between two centres is far from both"
+    assert together > 0, "one Gaussian has its mean there"

@@ -1,0 +1,122 @@
+"""Published dense autoencoders' tensors: what their names and shapes tell, and what is refused."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from asd_jax.detectors.dense_autoencoder import (
+    DenseAutoencoderConfig,
+    DenseAutoencoderNetwork,
+)
+from asd_jax.features.logmel import LogMel
+from asd_jax.interop.dense_autoencoder import keras_rules, load_weights, rules, sizes
+from asd_jax.interop.pytorch import Rule
+
+CONFIG = DenseAutoencoderConfig(
+    features=LogMel.dcase2020(n_mels=6),
+    stack_frames=2,
+    encoder=(7, 5),
+    bottleneck=3,
+    decoder=(4, 8, 9),
+)
+Tensors = dict[str, np.ndarray]
+
+
+def tensors_of(config: DenseAutoencoderConfig) -> Tensors:
+    """Random tensors in the published layout."""
+    network = DenseAutoencoderNetwork(config, rngs=nnx.Rngs(0))
+    draws = np.random.default_rng(0)
+
+    def draw(rule: Rule) -> np.ndarray:
+        value: object = network
+        for part in rule[0]:
+            value = value[part] if isinstance(part, int) else getattr(value, part)  # type: ignore[index]
+        # Every layout here is its own inverse.
+        return draws.uniform(0.5, 1.5, rule[1](np.asarray(value)).shape).astype(np.float32)
+
+    found = (keras_rules if config.framework == "keras" else rules)(network)
+    return {name: draw(rule) for name, rule in found.items()}
+
+
+def outputs(tensors: Tensors, config: DenseAutoencoderConfig) -> np.ndarray:
+    detector = config.build(classes=0, steps_per_epoch=1, epochs=1)
+    state = load_weights(detector, detector.init(jax.random.key(0)), tensors)
+    vectors = jax.random.normal(jax.random.key(1), (5, config.inputs))
+    reconstruction, _ = detector.network(state)(vectors, train=False)
+    return np.asarray(reconstruction)
+
+
+@pytest.mark.parametrize("framework", ["keras", "pytorch"])
+def test_sizes_are_read_off_the_shapes(framework) -> None:
+    expected = dataclasses.replace(CONFIG, framework=framework)
+    start = DenseAutoencoderConfig(features=LogMel.dcase2020(n_mels=6))
+    assert sizes(tensors_of(expected), start) == (expected, 0)
+
+
+def test_the_covariance_tells_the_mel_bands() -> None:
+    """From Keras's tensors the product with the frames is all there is: the configured frames decide."""
+    pytorch = dataclasses.replace(CONFIG, framework="pytorch")
+    tensors = tensors_of(pytorch) | {"cov_source": np.eye(4), "cov_target": np.eye(4)}
+    config, _ = sizes(tensors, CONFIG)
+    assert (config.features.n_mels, config.stack_frames) == (4, 3)
+    assert outputs(tensors, config).shape == (5, 12)
+    other = dataclasses.replace(CONFIG, features=LogMel.dcase2020(n_mels=128), stack_frames=4)
+    config, _ = sizes(tensors_of(CONFIG), other)
+    assert (config.features.n_mels, config.stack_frames) == (3, 4)
+    with pytest.raises(ValueError, match=r"12 values .* 128 mel bands nor 5 frames"):
+        sizes(tensors_of(CONFIG), DenseAutoencoderConfig())
+
+
+def test_keras_layers_count_in_their_order_whatever_their_numbers() -> None:
+    """A session's second model starts at a later number, and 10 comes after 9; old files repeat the layer's name."""
+    deep = dataclasses.replace(CONFIG, encoder=(7, 5, 6, 7, 5), decoder=(4, 8, 9, 6, 7))
+    tensors = tensors_of(deep)
+
+    def later(name: str) -> str:
+        layer, variable = name.split("/")
+        kind, _, number = layer.rpartition("_")
+        kind, number = (kind, number) if number.isdigit() else (layer, "0")
+        moved = f"{kind}_{int(number) + 7}"
+        return f"{moved}/{moved}/{variable}:0"
+
+    moved = {later(name): tensor for name, tensor in reversed(tensors.items())}
+    assert sizes(moved, CONFIG) == sizes(tensors, CONFIG) == (deep, 0)
+    np.testing.assert_array_equal(outputs(moved, deep), outputs(tensors, deep))
+
+
+@pytest.mark.parametrize("framework", ["keras", "pytorch"])
+def test_a_missing_or_misshapen_tensor_is_named(framework) -> None:
+    config = dataclasses.replace(CONFIG, framework=framework)
+    tensors = tensors_of(config)
+    detector = config.build(classes=0, steps_per_epoch=1, epochs=1)
+    state = detector.init(jax.random.key(0))
+    for name, tensor in tensors.items():
+        rest = {key: value for key, value in tensors.items() if key != name}
+        with pytest.raises(ValueError, match="missing"):
+            load_weights(detector, state, rest)
+        with pytest.raises(ValueError, match=f"{name} has shape"):
+            load_weights(detector, state, tensors | {name: np.concatenate([tensor, tensor])})
+
+
+def test_other_architectures_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"no dense autoencoder: encoder\.0\.weight is missing"):
+        sizes({"conv1.weight": np.ones((3, 3))}, CONFIG)
+    with pytest.raises(ValueError, match="no dense autoencoder: dense_1/kernel is missing"):
+        sizes({"dense/kernel": np.ones((4, 3))}, CONFIG)
+    tensors = tensors_of(CONFIG)
+    tensors["dense_6/kernel"] = np.ones((9, 11))
+    with pytest.raises(ValueError, match="11 values of 12: no autoencoder"):
+        sizes(tensors, CONFIG)
+
+
+def test_step_stays_and_the_optimiser_starts_anew() -> None:
+    detector = CONFIG.build(classes=0, steps_per_epoch=1, epochs=1)
+    vectors = jax.random.normal(jax.random.key(1), (8, CONFIG.inputs))
+    state, _ = jax.jit(detector.learn)(detector.init(jax.random.key(0)), vectors)
+    loaded = load_weights(detector, state.replace(step=state.step + 3), tensors_of(CONFIG))
+    assert int(loaded.step) == 3
+    assert int(loaded.optimizer.steps) == 0
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(loaded.optimizer.mu))
