@@ -122,7 +122,10 @@ class STgramNetwork(nnx.Module):
 
     def __call__(self, waveform: jax.Array, log_mel: jax.Array, *, train: bool) -> STgramTaps:
         """`[batch, samples]` and `[batch, frames, mels]` to the embedding `[batch, projection or embedding]`."""
-        tgram = self.tgram(waveform)
+        return self.see(log_mel, self.tgram(waveform), train=train)
+
+    def see(self, log_mel: jax.Array, tgram: jax.Array, *, train: bool) -> STgramTaps:
+        """The image network on both planes, `[batch, frames, mels]` each."""
         taps = self.image_network(image_of((log_mel, tgram)), train=train)
         feature = taps.feature if self.projection is None else self.projection(taps.feature)
         return STgramTaps(tgram, taps, feature)

@@ -1,8 +1,17 @@
 """Names of the published STgram-MFN's PyTorch tensors, and where they live in `STgramNetwork`."""
 
-from asd_jax.detectors.stgram_mfn import STgramNetwork
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from flax import nnx
+
+from asd_jax.detectors.base import TrainState
+from asd_jax.detectors.stgram_mfn import STgramMFN, STgramMFNConfig, STgramNetwork
 from asd_jax.interop import pytorch
-from asd_jax.interop.pytorch import Rule, batch_norm
+from asd_jax.interop.conv_autoencoder import with_frames
+from asd_jax.interop.pytorch import Rule, batch_norm, load_state_dict
+from asd_jax.nn.mobilefacenet import BottleneckStage
 
 
 def rules(network: STgramNetwork) -> dict[str, Rule]:
@@ -20,6 +29,73 @@ def rules(network: STgramNetwork) -> dict[str, Rule]:
         found[f"{block}.2.weight"] = (("tgram", "convolutions", i, "kernel"), pytorch.conv1d)
     return found | _image_network(
         "mobilefacenet", ("image_network",), len(network.image_network.blocks)
+    )
+
+
+def sizes(
+    tensors: Mapping[str, np.ndarray], config: STgramMFNConfig
+) -> tuple[STgramMFNConfig, int]:
+    """The configuration with the sizes of these tensors, and their number of classes.
+
+    Strides, hop and the number of sub-centres cannot be read off and stay as in `config`; so does the window's length
+    where it makes as many frames as the tensors expect, otherwise it becomes the shortest that does.
+
+    Raises:
+        ValueError: a tensor is missing.
+    """
+    filters, norm = "tgramnet.conv_extrctor.weight", "tgramnet.conv_encoder.0.0.weight"
+    convolutions = [f"mobilefacenet.{name}.conv.weight" for name in ("conv1", "conv2", "linear1")]
+    for name in (filters, norm, *convolutions, "arcface.weight"):
+        if name not in tensors:
+            raise ValueError(f"these are not the weights of an STgram-MFN: {name} is missing")
+    bands, _, window = tensors[filters].shape
+    width, head_channels, embedding = (tensors[name].shape[0] for name in convolutions)
+    features = dataclasses.replace(config.features, n_mels=bands, n_fft=window)
+    found = dataclasses.replace(
+        config,
+        features=features,
+        clip=with_frames(config.clip, features.hop, tensors[norm].shape[0]),
+        embedding=embedding,
+        width=width,
+        stages=image_stages(tensors, "mobilefacenet", config.stages),
+        head_channels=head_channels,
+    )
+    return found, tensors["arcface.weight"].shape[0] // config.sub_centers
+
+
+def image_stages(
+    tensors: Mapping[str, np.ndarray], source: str, known: tuple[BottleneckStage, ...]
+) -> tuple[BottleneckStage, ...]:
+    """The bottleneck stages: `known` where the tensors agree, else one a block, with the strides of `known`."""
+    expected = [
+        (expansion, channels, stride if i == 0 else 1)
+        for expansion, channels, repetitions, stride in known
+        for i in range(repetitions)
+    ]
+    shapes: list[tuple[int, int]] = []
+    while f"{source}.blocks.{len(shapes)}.conv.6.weight" in tensors:
+        block = f"{source}.blocks.{len(shapes)}.conv"
+        hidden, before = tensors[f"{block}.0.weight"].shape[:2]
+        shapes.append((hidden // before, tensors[f"{block}.6.weight"].shape[0]))
+    if shapes == [(expansion, channels) for expansion, channels, _ in expected]:
+        return known
+    strides = [stride for *_, stride in expected] + [1] * len(shapes)
+    return tuple((*shape, 1, stride) for shape, stride in zip(shapes, strides, strict=False))
+
+
+def load_weights(
+    detector: STgramMFN, state: TrainState, tensors: Mapping[str, np.ndarray]
+) -> TrainState:
+    """The state with these weights and running statistics, and a fresh optimiser.
+
+    Raises:
+        ValueError: tensors are missing, unknown or of other shapes.
+    """
+    network = detector.network(state.params, state.statistics)
+    load_state_dict(network, tensors, rules(network))
+    params, statistics = nnx.state(network, nnx.Param, ...)
+    return state.replace(
+        params=params, statistics=statistics, optimizer=detector.optimizer.init(params)
     )
 
 

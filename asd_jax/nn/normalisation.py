@@ -5,6 +5,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
 from asd_jax.nn.layers import BatchNorm
 
@@ -26,7 +27,7 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         normalised = _normalise(x, tuple(range(1, x.ndim)), self.epsilon)
-        return normalised * self.scale[...] + self.bias[...]
+        return scale_and_shift(normalised, self.scale[...], self.bias[...])
 
 
 class InstanceNorm(nnx.Module):
@@ -72,4 +73,56 @@ def image_norm(kind: NormKind, height: int, width: int, channels: int) -> Norm:
 def _normalise(x: jax.Array, axes: tuple[int, ...], epsilon: float) -> jax.Array:
     centred = x - jnp.mean(x, axes, keepdims=True)
     variance = jnp.mean(jnp.square(centred), axes, keepdims=True)
-    return centred * jax.lax.rsqrt(variance + epsilon)
+    return centred * lax.rsqrt(variance + epsilon)
+
+
+@jax.custom_vjp
+def scale_and_shift(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+    """`[batch, ...]` times `[...]` plus `[...]`, with gradients that are summed quickly on every backend."""
+    return x * scale + bias
+
+
+@jax.custom_vjp
+def _batch_sums(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Sums over the batch of `x * y` and of `y`: the gradients of scale and shift where `y` is the output's."""
+    return lax.platform_dependent(x, y, cpu=_sums_by_sample, default=_sums)
+
+
+def _sums(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jnp.sum(x * y, axis=0), jnp.sum(y, axis=0)
+
+
+def _sums_by_sample(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    # XLA's CPU backend walks through the batch for one element after the other: ten times slower than in its order.
+    def add(sums, sample):
+        x, y = sample
+        return (sums[0] + x * y, sums[1] + y), None
+
+    zeros = jnp.zeros(x.shape[1:], x.dtype)
+    return lax.scan(add, (zeros, zeros), (x, y))[0]
+
+
+def _scale_and_shift_forward(x, scale, bias):
+    return scale_and_shift(x, scale, bias), (x, scale)
+
+
+def _scale_and_shift_backward(residuals, dy):
+    x, scale = residuals
+    return scale_and_shift(dy, scale, jnp.zeros_like(scale)), *_batch_sums(x, dy)
+
+
+def _batch_sums_forward(x, y):
+    return _batch_sums(x, y), (x, y)
+
+
+def _batch_sums_backward(residuals, cotangents):
+    x, y = residuals
+    by_product, by_y = cotangents
+    return (
+        scale_and_shift(y, by_product, jnp.zeros_like(by_product)),
+        scale_and_shift(x, by_product, by_y),
+    )
+
+
+scale_and_shift.defvjp(_scale_and_shift_forward, _scale_and_shift_backward)
+_batch_sums.defvjp(_batch_sums_forward, _batch_sums_backward)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asd_jax.detectors.schedules import hold_then_cosine
+from asd_jax.detectors.schedules import hold_then_cosine, hold_then_periodic_cosine
 
 STEPS_PER_EPOCH = 7
 PUBLISHED = (1e-4, 300, 20)
@@ -48,3 +48,23 @@ def test_the_rate_is_constant_within_an_epoch_and_falls_between_epochs() -> None
 def test_the_rate_never_falls_below_its_floor() -> None:
     first, _ = rates(1e-3, 10, 2, 13)
     assert first.min() == pytest.approx(1e-4, rel=1e-5)
+
+
+def test_the_periodic_cosine_is_pytorchs_recursion() -> None:
+    """CosineAnnealingLR's own recursive formula, stepped by hand through two periods and a half."""
+    rate, floor, half_period = 1e-3, 5e-5, 5
+    expected = [rate] * 4
+    current = rate
+    for step in range(1, 26):
+        if (step - 1 - half_period) % (2 * half_period) == 0:
+            current += (rate - floor) * (1 - np.cos(np.pi / half_period)) / 2
+        else:
+            turn = 1 + np.cos(np.pi * step / half_period)
+            current = floor + (current - floor) * turn / (
+                1 + np.cos(np.pi * (step - 1) / half_period)
+            )
+        expected.append(current)
+    schedule = hold_then_periodic_cosine(rate, STEPS_PER_EPOCH, 3, half_period, floor)
+    for part in (0, STEPS_PER_EPOCH - 1):
+        ours = schedule(jnp.arange(len(expected)) * STEPS_PER_EPOCH + part)
+        np.testing.assert_allclose(ours, expected, rtol=1e-5)
