@@ -1,52 +1,39 @@
 """The Anomaly Transformer's step and scoring against PyTorch: python -m benchmarks.anomaly_transformer_step
 
-(PyTorch: pip install torch.) Each contestant lives in a process of its own, since the threads and the allocator of one
-slow the other down, and they take turns. Without PyTorch ours is timed alone.
+(PyTorch: pip install torch.) Each contestant lives in a process of its own, and they take turns. Without PyTorch ours
+is timed alone.
 """
 
-import functools
-import importlib.util
-import multiprocessing
-import os
 from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.timing import print_rates, take_turns
+from benchmarks.contestants import Contestants, Tasks, device, is_installed
+from benchmarks.timing import print_rates
 
 _TIME, _CHANNELS = 100, 38
 _PUBLISHED_STEP_SECONDS = 1.21
 _PUBLISHED_WINDOWS_PER_SECOND = 121
 
-_work: dict[str, Callable[[], object]]
-
 
 def main() -> None:
     """Training steps (forward, backward, Adam) and scoring of windows, at the published sizes."""
-    # Two processes share the accelerator: neither may take all of its memory.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    processes = multiprocessing.get_context("spawn")
-    with processes.Pool(1) as asking:
-        backend, kind = asking.apply(_device)
+    backend, kind = device()
     batch_size = 32 if backend == "cpu" else 256
-    pools = {
-        name: processes.Pool(1, prepare, (batch_size,)) for name, prepare in _contestants().items()
-    }
-    for task, title in (("step", "training step"), ("score", "scoring")):
-        contestants: dict[str, Callable[[], object]] = {
-            name: functools.partial(pool.apply, _do, (task,)) for name, pool in pools.items()
-        }
-        seconds = take_turns(contestants, rounds=7 if backend == "cpu" else 20)
-        print_rates(
-            f"Anomaly Transformer {title}, batch {batch_size} of {_TIME}x{_CHANNELS}, {kind}",
-            "windows/s",
-            batch_size,
-            seconds,
-        )
-        if backend == "cpu":
-            _print_published(task, batch_size, seconds["asd_jax"])
-    for pool in pools.values():
-        pool.terminate()
+    makers: dict[str, Callable[..., Tasks]] = {"asd_jax": _ours}
+    if is_installed("torch", "torch"):
+        makers["PyTorch"] = _torch
+    with Contestants(makers, batch_size) as contestants:
+        for task, title in (("step", "training step"), ("score", "scoring")):
+            seconds = contestants.take_turns(task, rounds=7 if backend == "cpu" else 20)
+            print_rates(
+                f"Anomaly Transformer {title}, batch {batch_size} of {_TIME}x{_CHANNELS}, {kind}",
+                "windows/s",
+                batch_size,
+                seconds,
+            )
+            if backend == "cpu":
+                _print_published(task, batch_size, seconds["asd_jax"])
 
 
 def _print_published(task: str, batch_size: int, ours: float) -> None:
@@ -59,29 +46,11 @@ def _print_published(task: str, batch_size: int, ours: float) -> None:
     )
 
 
-def _contestants() -> dict[str, Callable[[int], None]]:
-    if importlib.util.find_spec("torch") is None:
-        print("PyTorch is not installed: ours is timed alone")
-        return {"asd_jax": _prepare_ours}
-    return {"asd_jax": _prepare_ours, "PyTorch": _prepare_torch}
-
-
-def _device() -> tuple[str, str]:
-    import jax
-
-    return jax.default_backend(), jax.devices()[0].device_kind
-
-
-def _do(task: str) -> None:
-    _work[task]()
-
-
 def _windows(batch_size: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(batch_size, _TIME, _CHANNELS)).astype(np.float32)
 
 
-def _prepare_ours(batch_size: int) -> None:
-    global _work
+def _ours(batch_size: int) -> Tasks:
     import jax
 
     from asd_jax.detectors.minimax import MinimaxConfig, MinimaxLearner
@@ -100,11 +69,10 @@ def _prepare_ours(batch_size: int) -> None:
     def score() -> None:
         np.asarray(energies(state.params, windows))
 
-    _work = {"step": step, "score": score}
+    return {"step": step, "score": score}
 
 
-def _prepare_torch(batch_size: int) -> None:
-    global _work
+def _torch(batch_size: int) -> Tasks:
     import torch
 
     from benchmarks.torch_anomaly_transformer import AnomalyTransformer
@@ -125,7 +93,7 @@ def _prepare_torch(batch_size: int) -> None:
         with torch.no_grad():
             network.energies(windows).cpu()
 
-    _work = {"step": step, "score": score}
+    return {"step": step, "score": score}
 
 
 if __name__ == "__main__":

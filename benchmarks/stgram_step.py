@@ -1,41 +1,31 @@
 """STgram-MFN's training step against PyTorch: python -m benchmarks.stgram_step (PyTorch: pip install torch)
 
-Each contestant lives in a process of its own, since the threads and the allocator of one slow the other down, and they
-take turns. Without PyTorch ours is timed alone. On an accelerator PyTorch runs there too if it can.
+Each contestant lives in a process of its own, and they take turns. Without PyTorch ours is timed alone. On an
+accelerator PyTorch runs there too if it can.
 """
 
 import functools
-import importlib.util
-import multiprocessing
-import os
 from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.timing import print_rates, take_turns
+from benchmarks.contestants import Contestants, Tasks, device, is_installed
+from benchmarks.timing import print_rates
 
 _CLASSES = 41
 _PUBLISHED_CODE_SECONDS = 7.6
 
-_step: Callable[[], object]
-
 
 def main() -> None:
     """Steps of 10-s clips, forward, backward and Adam, features included."""
-    # Two processes share the accelerator: neither may take all of its memory.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    processes = multiprocessing.get_context("spawn")
-    with processes.Pool(1) as asking:
-        backend, kind = asking.apply(_device)
+    backend, kind = device()
     batch_size = 32 if backend == "cpu" else 128
-    contestants: dict[str, Callable[[], object]] = {}
-    pools = []
-    for name, prepare in _contestants().items():
-        pools.append(processes.Pool(1, prepare, (batch_size,)))
-        contestants[name] = functools.partial(pools[-1].apply, _take_step)
-    seconds = take_turns(contestants, rounds=5 if backend == "cpu" else 20)
-    for pool in pools:
-        pool.terminate()
+    makers: dict[str, Callable[..., Tasks]] = {"asd_jax": _ours}
+    if is_installed("torch", "torch"):
+        makers["PyTorch"] = functools.partial(_torch, False)
+        makers["PyTorch, channels last"] = functools.partial(_torch, True)
+    with Contestants(makers, batch_size) as contestants:
+        seconds = contestants.take_turns("step", rounds=5 if backend == "cpu" else 20)
     print_rates(
         f"STgram-MFN training step, batch {batch_size}, {kind}", "clips/s", batch_size, seconds
     )
@@ -46,35 +36,13 @@ def main() -> None:
         )
 
 
-def _contestants() -> dict[str, Callable[[int], None]]:
-    if importlib.util.find_spec("torch") is None:
-        print("PyTorch is not installed: ours is timed alone")
-        return {"asd_jax": _prepare_ours}
-    return {
-        "asd_jax": _prepare_ours,
-        "PyTorch": functools.partial(_prepare_torch, False),
-        "PyTorch, channels last": functools.partial(_prepare_torch, True),
-    }
-
-
-def _device() -> tuple[str, str]:
-    import jax
-
-    return jax.default_backend(), jax.devices()[0].device_kind
-
-
-def _take_step() -> None:
-    _step()
-
-
 def _clips(batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     waveform = rng.integers(-3000, 3000, (batch_size, 160000)).astype(np.int16)
     return waveform, rng.integers(0, _CLASSES, batch_size).astype(np.int32)
 
 
-def _prepare_ours(batch_size: int) -> None:
-    global _step
+def _ours(batch_size: int) -> Tasks:
     import jax
 
     from asd_jax.detectors.stgram_mfn import STgramMFN, STgramMFNConfig
@@ -93,11 +61,10 @@ def _prepare_ours(batch_size: int) -> None:
         state, metrics = step(state, batch)
         jax.block_until_ready((state, metrics))
 
-    _step = run
+    return {"step": run}
 
 
-def _prepare_torch(channels_last: bool, batch_size: int) -> None:
-    global _step
+def _torch(channels_last: bool, batch_size: int) -> Tasks:
     import torch
 
     from asd_jax.features.mel import mel_filterbank
@@ -126,7 +93,7 @@ def _prepare_torch(channels_last: bool, batch_size: int) -> None:
         optimizer.step()
         loss.item()
 
-    _step = run
+    return {"step": run}
 
 
 if __name__ == "__main__":

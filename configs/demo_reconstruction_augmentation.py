@@ -8,8 +8,8 @@ from asd_jax.detectors.reconstruction_augmentation import ReconstructionAugmenta
 def get_config() -> Experiment:
     """Six epochs for the autoencoder, twelve for the classifier; small networks, two-second windows of 64 frames.
 
-    So few steps ask for higher rates, for levels that fill the range from -1 to 1, and for an autoencoder that cares for
-    the spectrogram more than for the class.
+    So few steps ask for higher rates, for levels that fill the range from -1 to 1, and for an autoencoder that cares
+    for the spectrogram more than for the class.
     """
     return Experiment(
         name="demo_reconstruction_augmentation",

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from asd_jax.nn.clipped_batch_norm import ClippedBatchNorm
 from asd_jax.nn.depthwise import Padding, depthwise_conv2d
-from asd_jax.nn.layers import BatchNorm
-from asd_jax.nn.pointwise import pointwise_conv
 
 InvertedStage = tuple[int, int, int, int]
 """Expansion, output channels before `alpha`, repetitions, stride of the first repetition."""
@@ -68,7 +67,7 @@ class MobileNetV2(nnx.Module):
     ):
         channels = round_channels(width * alpha)
         self.stem = nnx.Param(glorot_uniform(rngs.params(), (3, 3, image_channels, channels)))
-        self.stem_norm = _batch_norm(channels, momentum)
+        self.stem_norm = ClippedBatchNorm(channels, momentum=momentum)
         blocks = []
         for expansion, stage_channels, repetitions, first_stride in stages:
             for repetition in range(repetitions):
@@ -79,17 +78,17 @@ class MobileNetV2(nnx.Module):
         self.blocks = nnx.List(blocks)
         head = round_channels(head_channels * alpha) if alpha > 1 else head_channels
         self.head = nnx.Param(glorot_uniform(rngs.params(), (channels, head)))
-        self.head_norm = _batch_norm(head, momentum)
+        self.head_norm = ClippedBatchNorm(head, momentum=momentum)
         self.classifier = nnx.Linear(head, classes, kernel_init=glorot_uniform, rngs=rngs)
 
     def __call__(self, image: jax.Array, *, train: bool) -> MobileNetV2Taps:
-        stem = relu6(self.stem_norm(self._stem(image), train=train))
+        stem = self.stem_norm(self._stem(image), train=train)
         outputs = []
         x = stem
         for block in self.blocks:
             x = block(x, train=train)
             outputs.append(x)
-        expanded = relu6(self.head_norm(pointwise_conv(x, self.head[...]), train=train))
+        expanded = self.head_norm(x @ self.head[...], train=train)
         pooled = jnp.mean(expanded, axis=(1, 2))
         return MobileNetV2Taps(stem, tuple(outputs), expanded, pooled, self.classifier(pooled))
 
@@ -125,36 +124,31 @@ class InvertedResidual(nnx.Module):
         self.expands = expansion > 1
         if self.expands:
             self.expand = nnx.Param(glorot_uniform(rngs.params(), (in_channels, hidden)))
-            self.expand_norm = _batch_norm(hidden, momentum)
+            self.expand_norm = ClippedBatchNorm(hidden, momentum=momentum)
         kernel = glorot_uniform(rngs.params(), (3, 3, hidden, 1))
         self.filter = nnx.Param(kernel[..., 0])
-        self.filter_norm = _batch_norm(hidden, momentum)
+        self.filter_norm = ClippedBatchNorm(hidden, momentum=momentum)
         self.project = nnx.Param(glorot_uniform(rngs.params(), (hidden, out_channels)))
-        self.project_norm = _batch_norm(out_channels, momentum)
+        self.project_norm = ClippedBatchNorm(out_channels, momentum=momentum, clip=False)
         self.stride = stride
         self.residual = stride == 1 and in_channels == out_channels
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         y = self.filtered(self.expanded(x, train=train), train=train)
-        y = self.project_norm(pointwise_conv(y, self.project[...]), train=train)
+        y = self.project_norm(y @ self.project[...], train=train)
         return x + y if self.residual else y
 
     def expanded(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[batch, height, width, in]` to `[batch, height, width, in * expansion]`."""
         if not self.expands:
             return x
-        return relu6(self.expand_norm(pointwise_conv(x, self.expand[...]), train=train))
+        return self.expand_norm(x @ self.expand[...], train=train)
 
     def filtered(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[batch, height, width, hidden]` to `[batch, out_height, out_width, hidden]`."""
         padding: Padding = 1 if self.stride == 1 else halving_padding(x.shape[1:3])
         y = depthwise_conv2d(x, self.filter[...], self.stride, padding)
-        return relu6(self.filter_norm(y, train=train))
-
-
-def relu6(x: jax.Array) -> jax.Array:
-    """min(max(x, 0), 6), without gradient at both kinks (as TensorFlow has it, unlike `jax.nn.relu6`)."""
-    return jnp.where(x > 0, jnp.where(x < 6, x, jnp.asarray(6, x.dtype)), jnp.zeros((), x.dtype))
+        return self.filter_norm(y, train=train)
 
 
 def halving_padding(size: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -167,7 +161,3 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     """The nearest multiple of the divisor, never more than 10 % below."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
-
-
-def _batch_norm(channels: int, momentum: float) -> BatchNorm:
-    return BatchNorm(channels, momentum=momentum, epsilon=1e-3, unbiased=False)

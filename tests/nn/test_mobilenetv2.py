@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from asd_jax.nn.clipped_batch_norm import ClippedBatchNorm, relu6
 from asd_jax.nn.depthwise import _depthwise_by_lax, _depthwise_by_shifts, depthwise_conv2d
+from asd_jax.nn.layers import BatchNorm
 from asd_jax.nn.mobilenetv2 import (
     InvertedResidual,
     MobileNetV2,
     halving_padding,
-    relu6,
     round_channels,
 )
-from asd_jax.nn.pointwise import pointwise_conv
 
 SMALL_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 1, 1))
 
@@ -73,16 +73,57 @@ def test_gradients_of_one_sided_padding(padding: Any, stride: int) -> None:
         np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(4, 2, 3, 40), (4, 30, 3, 2)])
-def test_both_forms_of_the_pointwise_gradient(shape: tuple[int, ...]) -> None:
-    """Few pixels with many channels, and many with few, take different ways to the same gradient."""
+@pytest.mark.parametrize("rows", [16, 17])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_both_sums_of_the_kernel_s_gradient(rows: int, stride: int) -> None:
+    """Written out up to 16 rows of output, reduced beyond."""
     rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(size=shape), jnp.float32)
-    kernel = jnp.asarray(rng.normal(size=(shape[-1], 50)), jnp.float32)
-    weights = jnp.asarray(rng.normal(size=(*shape[:-1], 50)), jnp.float32)
-    ours = jax.jit(jax.grad(lambda kernel: jnp.sum(weights * pointwise_conv(x, kernel))))(kernel)
-    expected = np.einsum("bhwi,bhwo->io", np.float64(x), np.float64(weights))
-    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+    x = jnp.asarray(rng.normal(size=(2, rows * stride, 6, 3)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(3, 3, 3)), jnp.float32)
+    ours, expected = (
+        jax.jit(jax.grad(lambda k: jnp.sum(jnp.sin(form(x, k, stride, 1)))))(kernel)  # noqa: B023
+        for form in (_depthwise_by_shifts, _depthwise_by_lax)
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_the_fused_normalisation_is_the_plain_one(clip: bool) -> None:
+    """Value, both running statistics and all three gradients, in float64."""
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        x = jnp.asarray(rng.normal(3, 2, (4, 5, 6, 7)))
+        weights = jnp.asarray(rng.normal(size=x.shape))
+        params = {
+            "scale": jnp.asarray(rng.normal(2, 1, 7)),
+            "bias": jnp.asarray(rng.normal(2, 1, 7)),
+        }
+        fused = ClippedBatchNorm(7, momentum=0.1, clip=clip)
+        plain = BatchNorm(7, momentum=0.1, epsilon=1e-3, unbiased=False)
+
+        def outcome(norm: BatchNorm, rectify: Any) -> tuple[Any, Any]:
+            graph, _, statistics = nnx.split(norm, nnx.Param, nnx.BatchStat)
+
+            def loss(x: jax.Array, params: dict[str, jax.Array]) -> tuple[jax.Array, Any]:
+                state = nnx.State({name: nnx.Param(value) for name, value in params.items()})
+                module = nnx.merge(graph, state, statistics, copy=True)
+                y = rectify(module(x, train=True))
+                return jnp.sum(weights * y), (y, module.mean[...], module.variance[...])
+
+            return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(x, params)
+
+        ours = outcome(fused, lambda y: y)
+        expected = outcome(plain, relu6 if clip else lambda y: y)
+        for mine, theirs in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-10)
+
+
+def test_a_constant_image_is_normalised_without_nan() -> None:
+    """Digital silence: the variance must not fall below zero through rounding."""
+    norm = ClippedBatchNorm(2)
+    y = norm(jnp.full((3, 4, 5, 2), -156.53), train=True)
+    assert np.all(np.isfinite(y))
+    assert np.all(np.asarray(norm.variance[...]) >= 0.99)
 
 
 def test_the_rectifier_has_no_gradient_at_its_kinks() -> None:
