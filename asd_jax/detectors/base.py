@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 import flax.struct
 import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.scoring.settings import FittedScore
@@ -39,6 +42,25 @@ class TrainState(flax.struct.PyTreeNode):
     params: Any
     statistics: Any
     optimizer: Any
+
+    @classmethod
+    def of_network(
+        cls, key: jax.Array, network: nnx.Module, optimizer: optax.GradientTransformation
+    ) -> "TrainState":
+        """The state before the first step of a single network."""
+        params, statistics = nnx.state(network, nnx.Param, ...)
+        return cls(jnp.zeros((), jnp.int32), key, params, statistics, optimizer.init(params))
+
+    def after(
+        self, gradients: Any, optimizer: optax.GradientTransformation, statistics: Any
+    ) -> "TrainState":
+        """The state behind one step of the optimiser, with new statistics; `step` is left to the caller."""
+        updates, optimizer_state = optimizer.update(gradients, self.optimizer, self.params)
+        return self.replace(
+            params=optax.apply_updates(self.params, updates),
+            statistics=statistics,
+            optimizer=optimizer_state,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

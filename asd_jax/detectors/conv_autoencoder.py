@@ -110,13 +110,12 @@ class ConvAutoencoder(Detector):
         (_, metrics), gradients = jax.value_and_grad(self.objective, has_aux=True)(
             state.params, level, class_id
         )
-        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
         metrics |= {
             "gradient_norm": optax.global_norm(gradients),
             "learning_rate": self.schedule(state.step),
         }
-        params = optax.apply_updates(state.params, updates)
-        return state.replace(step=state.step + 1, params=params, optimizer=optimizer), metrics
+        learned = state.after(gradients, self.optimizer, state.statistics)
+        return learned.replace(step=state.step + 1), metrics
 
     def objective(self, params, level, class_id):
         """Reconstruction error plus class cross-entropy of a batch, and both apart."""

@@ -159,10 +159,7 @@ class DenseAutoencoder(Detector):
     def init(self, key: jax.Array) -> TrainState:
         key, network_key = jax.random.split(key)
         network = DenseAutoencoderNetwork(self.config, rngs=nnx.Rngs(network_key))
-        params, statistics = nnx.state(network, nnx.Param, ...)
-        return TrainState(
-            jnp.zeros((), jnp.int32), key, params, statistics, self.optimizer.init(params)
-        )
+        return TrainState.of_network(key, network, self.optimizer)
 
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         config = self.config
@@ -192,10 +189,8 @@ class DenseAutoencoder(Detector):
         (loss, statistics), gradients = jax.value_and_grad(self.objective, has_aux=True)(
             state.params, state.statistics, vectors
         )
-        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
         metrics = {"loss": loss, "gradient_norm": optax.global_norm(gradients)}
-        params = optax.apply_updates(state.params, updates)
-        return state.replace(params=params, statistics=statistics, optimizer=optimizer), metrics
+        return state.after(gradients, self.optimizer, statistics), metrics
 
     def network(self, state: TrainState) -> DenseAutoencoderNetwork:
         """The network with a state's weights."""

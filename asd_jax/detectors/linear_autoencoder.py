@@ -140,10 +140,7 @@ class LinearAutoencoder(Detector):
     def init(self, key: jax.Array) -> TrainState:
         key, network_key = jax.random.split(key)
         network = self._new_network(nnx.Rngs(network_key))
-        params, statistics = nnx.state(network, nnx.Param, ...)
-        return TrainState(
-            jnp.zeros((), jnp.int32), key, params, statistics, self.optimizer.init(params)
-        )
+        return TrainState.of_network(key, network, self.optimizer)
 
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         vectors = self.hear(batch["waveform"])

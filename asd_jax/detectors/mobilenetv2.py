@@ -110,10 +110,7 @@ class MobileNetV2Baseline(Detector):
     def init(self, key: jax.Array) -> TrainState:
         key, network_key = jax.random.split(key)
         network = self.config.network(self.classes, rngs=nnx.Rngs(network_key))
-        params, statistics = nnx.state(network, nnx.Param, ...)
-        return TrainState(
-            jnp.zeros((), jnp.int32), key, params, statistics, self.optimizer.init(params)
-        )
+        return TrainState.of_network(key, network, self.optimizer)
 
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         config = self.config
@@ -143,14 +140,12 @@ class MobileNetV2Baseline(Detector):
         (loss, (statistics, accuracy)), gradients = jax.value_and_grad(
             self.objective, has_aux=True
         )(state.params, state.statistics, images, class_id)
-        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
         metrics = {
             "loss": loss,
             "accuracy": accuracy,
             "gradient_norm": optax.global_norm(gradients),
         }
-        params = optax.apply_updates(state.params, updates)
-        return state.replace(params=params, statistics=statistics, optimizer=optimizer), metrics
+        return state.after(gradients, self.optimizer, statistics), metrics
 
     def objective(self, params, statistics, images, class_id):
         """Cross-entropy of a minibatch; also the new running statistics and the accuracy."""

@@ -148,18 +148,11 @@ class ReconstructionAugmentation(Detector):
         (_, (statistics, metrics)), gradients = jax.value_and_grad(self.objective, has_aux=True)(
             classifier.params, classifier.statistics, frozen, waveform, level, class_id, key
         )
-        updates, optimizer = self.classifier.optimizer.update(
-            gradients, classifier.optimizer, classifier.params
-        )
         metrics |= {
             "gradient_norm": optax.global_norm(gradients),
             "learning_rate": self.classifier.schedule(state.step - self.boundary),
         }
-        learned = classifier.replace(
-            params=optax.apply_updates(classifier.params, updates),
-            statistics=statistics,
-            optimizer=optimizer,
-        )
+        learned = classifier.after(gradients, self.classifier.optimizer, statistics)
         return _together(state.step + 1, state.key, autoencoder, learned), metrics
 
     def objective(

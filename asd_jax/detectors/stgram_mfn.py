@@ -147,10 +147,7 @@ class STgramMFN(Detector):
     def init(self, key: jax.Array) -> TrainState:
         key, network_key = jax.random.split(key)
         network = STgramNetwork(self.config, self.classes, rngs=nnx.Rngs(network_key))
-        params, statistics = nnx.state(network, nnx.Param, ...)
-        return TrainState(
-            jnp.zeros((), jnp.int32), key, params, statistics, self.optimizer.init(params)
-        )
+        return TrainState.of_network(key, network, self.optimizer)
 
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         waveform = waveform_from_int16(batch["waveform"])
@@ -163,20 +160,14 @@ class STgramMFN(Detector):
         (loss, (statistics, accuracy)), gradients = jax.value_and_grad(
             self.objective, has_aux=True
         )(state.params, state.statistics, waveform, log_mel, class_id)
-        updates, optimizer = self.optimizer.update(gradients, state.optimizer, state.params)
         metrics = {
             "loss": loss,
             "accuracy": accuracy,
             "gradient_norm": optax.global_norm(gradients),
             "learning_rate": self.schedule(state.step),
         }
-        new_state = state.replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            statistics=statistics,
-            optimizer=optimizer,
-        )
-        return new_state, metrics
+        learned = state.after(gradients, self.optimizer, statistics)
+        return learned.replace(step=state.step + 1), metrics
 
     def objective(self, params, statistics, waveform, log_mel, class_id):
         """Cross-entropy of a batch; also the new running statistics and the accuracy without margin."""
