@@ -6,43 +6,32 @@ turns. Without PyTorch ours is timed alone.
 """
 
 import functools
-import importlib.util
-import multiprocessing
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.timing import print_rates, take_turns
+from benchmarks.contestants import Contestants, Tasks, device, is_installed
+from benchmarks.timing import print_rates
 
 _PUBLISHED_STEP_SECONDS = 3.0
 _PUBLISHED_EXCERPTS_A_SECOND = 166
 
-_step: Callable[[], object]
-_score: Callable[[], object]
-
 
 def main() -> None:
     """Training steps, then the forward passes that the scores of a clip need."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    processes = multiprocessing.get_context("spawn")
-    with processes.Pool(1) as asking:
-        backend, kind = asking.apply(_device)
+    backend, kind = device()
     is_cpu = backend == "cpu"
     excerpts = 64 if is_cpu else 512
-    pools = {
-        name: processes.Pool(1, prepare, (excerpts,)) for name, prepare in _contestants().items()
-    }
-    for title, act in (("training step", _take_step), ("scoring", _take_scores)):
-        turns: Mapping[str, Callable[[], object]] = {
-            name: functools.partial(pool.apply, act) for name, pool in pools.items()
-        }
-        seconds = take_turns(turns, rounds=5 if is_cpu else 20)
-        print_rates(
-            f"AEGAN-AD {title}, {excerpts} excerpts, {kind}", "excerpts/s", excerpts, seconds
-        )
-    for pool in pools.values():
-        pool.terminate()
+    makers: dict[str, Callable[..., Tasks]] = {"asd_jax": _ours}
+    if is_installed("torch", "torch"):
+        makers["PyTorch"] = functools.partial(_torch, False)
+        makers["PyTorch, channels last"] = functools.partial(_torch, True)
+    with Contestants(makers, excerpts) as contestants:
+        for task, title in (("step", "training step"), ("score", "scoring")):
+            seconds = contestants.take_turns(task, rounds=5 if is_cpu else 20)
+            print_rates(
+                f"AEGAN-AD {title}, {excerpts} excerpts, {kind}", "excerpts/s", excerpts, seconds
+            )
     if is_cpu:
         print(
             f"  the published PyTorch code took {_PUBLISHED_STEP_SECONDS} s a step and scored "
@@ -50,37 +39,11 @@ def main() -> None:
         )
 
 
-def _contestants() -> dict[str, Callable[[int], None]]:
-    if importlib.util.find_spec("torch") is None:
-        print("PyTorch is not installed: ours is timed alone")
-        return {"asd_jax": _prepare_ours}
-    return {
-        "asd_jax": _prepare_ours,
-        "PyTorch": functools.partial(_prepare_torch, False),
-        "PyTorch, channels last": functools.partial(_prepare_torch, True),
-    }
-
-
-def _device() -> tuple[str, str]:
-    import jax
-
-    return jax.default_backend(), jax.devices()[0].device_kind
-
-
-def _take_step() -> None:
-    _step()
-
-
-def _take_scores() -> None:
-    _score()
-
-
 def _levels(excerpts: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (excerpts, 128, 128)).astype(np.float32)
 
 
-def _prepare_ours(excerpts: int) -> None:
-    global _step, _score
+def _ours(excerpts: int) -> Tasks:
     import jax
 
     from asd_jax.detectors.aegan_ad import AEGANADConfig
@@ -97,12 +60,13 @@ def _prepare_ours(excerpts: int) -> None:
         state, metrics = learn(state, levels, alpha)
         jax.block_until_ready((state, metrics))
 
-    _step = step
-    _score = lambda: jax.block_until_ready(describe(state, levels))  # noqa: E731
+    def score() -> None:
+        jax.block_until_ready(describe(state, levels))
+
+    return {"step": step, "score": score}
 
 
-def _prepare_torch(channels_last: bool, excerpts: int) -> None:
-    global _step, _score
+def _torch(channels_last: bool, excerpts: int) -> Tasks:
     import torch
 
     from benchmarks.torch_aegan_ad import Training
@@ -114,8 +78,10 @@ def _prepare_torch(channels_last: bool, excerpts: int) -> None:
         images = images.to(memory_format=torch.channels_last)
         for network in (training.generator, training.discriminator):
             network.to(memory_format=torch.channels_last)
-    _step = functools.partial(training.step, images)
-    _score = functools.partial(training.score, images)
+    return {
+        "step": functools.partial(training.step, images),
+        "score": functools.partial(training.score, images),
+    }
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """MobileNetV2's training step and inference against Keras: python -m benchmarks.mobilenetv2_step
 
 Keras is the baseline's own framework (pip install tensorflow-cpu); without it ours is timed alone. Each contestant
-lives in a process of its own, since the threads and the allocator of one slow the other down, and they take turns.
+lives in a process of its own, and they take turns.
 """
 
-import functools
-import importlib.util
-import multiprocessing
 import os
 from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.timing import print_rates, take_turns
+from benchmarks.contestants import Contestants, Tasks, device, is_installed
+from benchmarks.timing import print_rates
 
 _BATCH = 32
 _FRAMES, _MELS = 64, 128
@@ -20,55 +18,35 @@ _CLASSES = 6
 _PUBLISHED_STEP_SECONDS = 0.098
 _STEPS = 5
 
-_run: Callable[[], object]
-
 
 def main() -> None:
     """Images of 64 frames and 128 mel bands: forward, backward and Adam; then the classification alone."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    processes = multiprocessing.get_context("spawn")
-    with processes.Pool(1) as asking:
-        kind = asking.apply(_device)
-    for title, train in (("training step", True), ("inference", False)):
-        contestants: dict[str, Callable[[], object]] = {}
-        pools = []
-        for name, prepare in _contestants().items():
-            pools.append(processes.Pool(1, prepare, (train,)))
-            contestants[name] = functools.partial(pools[-1].apply, _take_turn)
-        seconds = take_turns(contestants, rounds=15)
-        for pool in pools:
-            pool.terminate()
-        print_rates(
-            f"MobileNetV2 {title}, batch {_BATCH}, {kind}", "images/s", _BATCH * _STEPS, seconds
-        )
-        if train:
-            milliseconds = {name: 1e3 * each / _STEPS for name, each in seconds.items()}
-            print(
-                f"  a step: {', '.join(f'{name} {ms:.0f} ms' for name, ms in milliseconds.items())}"
+    _, kind = device()
+    makers: dict[str, Callable[..., Tasks]] = {"asd_jax": _ours}
+    if is_installed("tensorflow", "tensorflow-cpu"):
+        makers["Keras on TensorFlow"] = _keras
+    with Contestants(makers) as contestants:
+        for task, title in (("step", "training step"), ("classify", "inference")):
+            seconds = contestants.take_turns(task, rounds=15)
+            print_rates(
+                f"MobileNetV2 {title}, batch {_BATCH}, {kind}", "images/s", _BATCH * _STEPS, seconds
             )
+            if task == "step":
+                each = (f"{name} {1e3 * s / _STEPS:.0f} ms" for name, s in seconds.items())
+                print(f"  a step: {', '.join(each)}")
     print(
         f"  Keras took {1e3 * _PUBLISHED_STEP_SECONDS:.0f} ms a step on two quiet cores like those of our "
         "measurements"
     )
 
 
-def _contestants() -> dict[str, Callable[[bool], None]]:
-    if importlib.util.find_spec("tensorflow") is None:
-        print("TensorFlow is not installed (pip install tensorflow-cpu): ours is timed alone")
-        return {"asd_jax": _prepare_ours}
-    return {"asd_jax": _prepare_ours, "Keras on TensorFlow": _prepare_keras}
+def _repeated(run: Callable[[], object]) -> Callable[[], None]:
+    def repeat() -> None:
+        for _ in range(_STEPS):
+            run()
 
-
-def _device() -> str:
-    import jax
-
-    return jax.devices()[0].device_kind
-
-
-def _take_turn() -> None:
-    for _ in range(_STEPS):
-        _run()
+    return repeat
 
 
 def _images() -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +55,7 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, _CLASSES, _BATCH).astype(np.int32)
 
 
-def _prepare_ours(train: bool) -> None:
-    global _run
+def _ours() -> Tasks:
     import jax
 
     from asd_jax.detectors.mobilenetv2 import MobileNetV2Baseline, MobileNetV2Config
@@ -98,11 +75,13 @@ def _prepare_ours(train: bool) -> None:
         state, metrics = learn(state, images, labels)
         jax.block_until_ready((state, metrics))
 
-    _run = step if train else lambda: np.asarray(classify(state, images))
+    def classify_all() -> None:
+        np.asarray(classify(state, images))
+
+    return {"step": _repeated(step), "classify": _repeated(classify_all)}
 
 
-def _prepare_keras(train: bool) -> None:
-    global _run
+def _keras() -> Tasks:
     import keras
     import tensorflow as tf
 
@@ -122,7 +101,10 @@ def _prepare_keras(train: bool) -> None:
     def step() -> None:
         model.train_on_batch(images[..., None], one_hot)
 
-    _run = step if train else lambda: classify(tf.constant(images[..., None])).numpy()
+    def classify_all() -> None:
+        classify(tf.constant(images[..., None])).numpy()
+
+    return {"step": _repeated(step), "classify": _repeated(classify_all)}
 
 
 if __name__ == "__main__":

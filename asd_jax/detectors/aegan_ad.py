@@ -162,7 +162,7 @@ class AEGANAD(Detector):
         """Log-mel `[batch, frames, mels]` with the training clips' range at [-1, 1]."""
         level = self.config.features(waveform_from_int16(batch["waveform"]))
         minimum = state.statistics["minimum"]
-        maximum: Any = jnp.maximum(state.statistics["maximum"], minimum + _SMALLEST_RANGE)
+        maximum = jnp.maximum(state.statistics["maximum"], minimum + _SMALLEST_RANGE)
         return scale_to_range(level, minimum, maximum)
 
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

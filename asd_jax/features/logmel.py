@@ -152,7 +152,9 @@ class LogMel:
         )
 
 
-def scale_to_range(level: jax.Array, minimum: float, maximum: float) -> jax.Array:
+def scale_to_range(
+    level: jax.Array, minimum: float | jax.Array, maximum: float | jax.Array
+) -> jax.Array:
     """Maps [minimum, maximum], the extremes over all training clips, to [-1, 1] (AEGAN-AD); others may leave it."""
     return (level - (maximum + minimum) / 2) / ((maximum - minimum) / 2)
 

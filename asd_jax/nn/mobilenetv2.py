@@ -13,6 +13,7 @@ from flax import nnx
 
 from asd_jax.nn.clipped_batch_norm import ClippedBatchNorm
 from asd_jax.nn.depthwise import Padding, depthwise_conv2d
+from asd_jax.nn.pointwise import pointwise_conv
 
 InvertedStage = tuple[int, int, int, int]
 """Expansion, output channels before `alpha`, repetitions, stride of the first repetition."""
@@ -88,7 +89,7 @@ class MobileNetV2(nnx.Module):
         for block in self.blocks:
             x = block(x, train=train)
             outputs.append(x)
-        expanded = self.head_norm(x @ self.head[...], train=train)
+        expanded = self.head_norm(pointwise_conv(x, self.head[...]), train=train)
         pooled = jnp.mean(expanded, axis=(1, 2))
         return MobileNetV2Taps(stem, tuple(outputs), expanded, pooled, self.classifier(pooled))
 
@@ -135,14 +136,14 @@ class InvertedResidual(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         y = self.filtered(self.expanded(x, train=train), train=train)
-        y = self.project_norm(y @ self.project[...], train=train)
+        y = self.project_norm(pointwise_conv(y, self.project[...]), train=train)
         return x + y if self.residual else y
 
     def expanded(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[batch, height, width, in]` to `[batch, height, width, in * expansion]`."""
         if not self.expands:
             return x
-        return self.expand_norm(x @ self.expand[...], train=train)
+        return self.expand_norm(pointwise_conv(x, self.expand[...]), train=train)
 
     def filtered(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[batch, height, width, hidden]` to `[batch, out_height, out_width, hidden]`."""

@@ -99,6 +99,15 @@ def test_a_step_is_compiled_once(trained: Trained) -> None:
     assert trained.traces == 1
 
 
+def test_accelerators_get_their_own_operations(trained: Trained) -> None:
+    """The CPU's loops over samples stay on the CPU: an optimiser step is convolutions alone."""
+    images, labels = jnp.zeros((4, 8, 16)), jnp.zeros(4, jnp.int32)
+    lowered = jax.jit(trained.model.learn).trace(trained.state, images, labels)
+    text = lowered.lower(lowering_platforms=("cuda",)).as_text()
+    assert "stablehlo.while" not in text
+    assert "stablehlo.convolution" in text
+
+
 def test_the_same_step_twice_is_the_same(trained: Trained) -> None:
     """Order and images are drawn from the state's key and step alone."""
     first, second = (trained.step(trained.state, batch())[0] for _ in range(2))

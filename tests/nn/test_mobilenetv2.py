@@ -73,10 +73,10 @@ def test_gradients_of_one_sided_padding(padding: Any, stride: int) -> None:
         np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("rows", [16, 17])
+@pytest.mark.parametrize("rows", [32, 33])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_both_sums_of_the_kernel_s_gradient(rows: int, stride: int) -> None:
-    """Written out up to 16 rows of output, reduced beyond."""
+    """Written out up to 32 rows of output, reduced beyond."""
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(2, rows * stride, 6, 3)), jnp.float32)
     kernel = jnp.asarray(rng.normal(size=(3, 3, 3)), jnp.float32)
@@ -102,7 +102,7 @@ def test_the_fused_normalisation_is_the_plain_one(clip: bool) -> None:
         plain = BatchNorm(7, momentum=0.1, epsilon=1e-3, unbiased=False)
 
         def outcome(norm: BatchNorm, rectify: Any) -> tuple[Any, Any]:
-            graph, _, statistics = nnx.split(norm, nnx.Param, nnx.BatchStat)
+            graph, _, statistics = nnx.split(norm, nnx.Param, ...)  # type: ignore[misc]
 
             def loss(x: jax.Array, params: dict[str, jax.Array]) -> tuple[jax.Array, Any]:
                 state = nnx.State({name: nnx.Param(value) for name, value in params.items()})
