@@ -10,6 +10,6 @@ def get_config() -> Experiment:
         name="demo_mobilenetv2",
         detector=MobileNetV2Config(excerpts_per_clip=8, momentum=0.02, learning_rate=1e-3),
         data=DataConfig(dataset="dcase2020", data_dir="datasets/simulated"),
-        training=TrainingConfig(epochs=6, batch_size=32, log_every=5),
+        training=TrainingConfig(epochs=10, batch_size=32, log_every=5),
         evaluation=EvaluationConfig(batch_size=32, threshold_clips=8, loudness=True),
     )

@@ -85,8 +85,10 @@ class ClassMap:
         return all(getattr(clip, field) == value for field, value in pairs if field in fields)
 
     def save(self, path: Path) -> None:
-        """Writes the map as JSON."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        """Writes the map as JSON, as a whole or not at all."""
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        unfinished.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "ClassMap":

@@ -85,9 +85,7 @@ def steps_per_epoch(experiment: Experiment, clips: int) -> int:
 
 def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -> None:
     config = experiment.training
-    class_map = ClassMap.fit(clips, experiment.data.class_by)
-    if jax.process_index() == 0:
-        class_map.save(directory / CLASS_MAP_FILE)
+    class_map = _class_map(experiment, clips, directory / CLASS_MAP_FILE)
     source = ClipSource(experiment.data.dataset, experiment.data.data_dir, clips)
     policy = experiment.detector.windows()
     batch_size = local_batch_size(data_mesh(), config.batch_size)
@@ -107,6 +105,16 @@ def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: P
         directory,
         observation,
     ).run()
+
+
+def _class_map(experiment: Experiment, clips: Sequence[ClipInfo], path: Path) -> ClassMap:
+    """The class map of a model; one that is there stays, since imported weights may number the classes otherwise."""
+    if path.is_file():
+        return ClassMap.load(path)
+    class_map = ClassMap.fit(clips, experiment.data.class_by)
+    if jax.process_index() == 0:
+        class_map.save(path)
+    return class_map
 
 
 def _write_config(experiment: Experiment, workdir: Path) -> None:

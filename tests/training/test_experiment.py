@@ -128,3 +128,14 @@ def test_a_folder_without_configuration_is_no_work_directory(trained: Path) -> N
         load_experiment(trained.parent / "mistyped")
     assert "mistyped holds no config.json: give the --workdir of a training" in str(raised.value)
     assert str(trained) in str(raised.value)
+
+
+def test_a_class_map_that_is_there_stays(experiment: Experiment, tmp_path: Path) -> None:
+    """Imported weights number the classes as their authors did: training on must not renumber them."""
+    types = ("valve", "fan")
+    order = tuple((name, section) for name in types for section in ("id_02", "id_00"))
+    model = tmp_path / "models" / "all"
+    model.mkdir(parents=True)
+    ClassMap(("machine_type", "section"), order).save(model / "class_map.json")
+    train(override(experiment, ["training.epochs=1"]), tmp_path)
+    assert ClassMap.load(model / "class_map.json").classes == order
