@@ -33,7 +33,8 @@ def test_demo_recipes_train_resume_and_evaluate(
 ) -> None:
     """A training that goes on from its first epoch ends bit for bit where the whole one does."""
     size = SimulationSize(sections=2, train=6, test_normal=2, test_anomaly=2)
-    experiment = small(load_config(demo), dataset, prepared(dataset, ["fan"], size=size))
+    data_dir = prepared(dataset, ["fan", "valve"], size=size)
+    experiment = small(load_config(demo), dataset, data_dir)
     train(experiment, tmp_path)
     (model,) = (tmp_path / "models").iterdir()
     whole = last_state(experiment, model)
@@ -46,26 +47,32 @@ def test_demo_recipes_train_resume_and_evaluate(
     results = evaluate(load_experiment(tmp_path), tmp_path)
     assert results is not None
     clips = read_clip_scores(results.directory)
-    assert len(clips) == (4 if dataset == "dcase2023" else 8)
+    sections = 1 if dataset == "dcase2023" else 2
+    assert len(clips) == 4 * sections * len(experiment.data.machine_types)
     assert all(math.isfinite(clip.score) for clip in clips)
-    assert len({clip.score for clip in clips}) == len(clips)
+    assert len({clip.score for clip in clips}) > 1
 
 
 def small(experiment: Experiment, dataset: str, data_dir: str) -> Experiment:
+    # One model for all tells classes apart: it needs two of them, and 2023 has one section a machine type.
+    types = "fan,valve" if experiment.data.one_model_per == "all" else "fan"
     settings = [
         f"data.dataset={dataset}",
         f"data.data_dir={data_dir}",
-        "data.machine_types=fan",
+        f"data.machine_types={types}",
         "training.epochs=2",
         "training.batch_size=3",
         "training.log_every=1",
         "evaluation.batch_size=4",
     ]
+    if hasattr(experiment.detector, "autoencoder_epochs"):
+        # Two stages: the training goes on at their border.
+        settings.append("detector.autoencoder_epochs=1")
     return override(experiment, settings)
 
 
 def last_state(experiment: Experiment, model: Path) -> TrainState:
-    detector = build_detector(experiment, ClassMap.load(model / CLASS_MAP_FILE), 12)
+    detector = build_detector(experiment, ClassMap.load(model / CLASS_MAP_FILE), 1)
     with Checkpoints(model / CHECKPOINTS) as checkpoints:
         return checkpoints.restore(jax.eval_shape(detector.init, jax.random.key(0)), data_mesh())
 
