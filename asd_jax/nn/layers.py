@@ -121,37 +121,6 @@ class GlobalDepthwiseConv(nnx.Module):
         return jnp.einsum("bhwc,hwc->bc", x, self.kernel[...])
 
 
-class Conv2D(nnx.Module):
-    """Dense convolution, without bias unless asked for, symmetric zero padding."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sequence[int],
-        *,
-        stride: int = 1,
-        padding: int = 0,
-        use_bias: bool = False,
-        rngs: nnx.Rngs,
-    ):
-        shape = (*kernel_size, in_channels, out_channels)
-        self.kernel = nnx.Param(he_uniform(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
-        self.stride = stride
-        self.padding = padding
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        y = jax.lax.conv_general_dilated(
-            x,
-            self.kernel[...],
-            window_strides=(self.stride, self.stride),
-            padding=((self.padding, self.padding),) * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return y if self.bias is None else y + self.bias[...]
-
-
 class Conv1D(nnx.Module):
     """Dense convolution over time, without bias unless asked for, symmetric zero padding: `[batch, time, channels]`."""
 

@@ -6,7 +6,8 @@ import pytest
 from flax import nnx
 
 from asd_jax.interop import pytorch
-from asd_jax.nn.layers import BatchNorm, Conv1D, Conv2D, DepthwiseConv, PointwiseConv
+from asd_jax.nn.layers import BatchNorm, Conv1D, DepthwiseConv, PointwiseConv
+from asd_jax.nn.transposed import StridedConv2D
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -23,7 +24,7 @@ def test_conv2d_and_pointwise_kernels() -> None:
     x, weight = normal(2, 3, 6, 5), normal(4, 3, 3, 2)
     windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), (2, 3))
     expected = np.einsum("bihwyx,oiyx->bhwo", windows, weight)
-    layer = Conv2D(3, 4, (3, 2), rngs=nnx.Rngs(0))
+    layer = StridedConv2D(3, 4, (3, 2), rngs=nnx.Rngs(0))
     loaded(layer, weight, (("kernel",), pytorch.conv2d))
     image = jnp.asarray(x.transpose(0, 2, 3, 1))
     np.testing.assert_allclose(layer(image), expected, rtol=1e-4, atol=1e-5)

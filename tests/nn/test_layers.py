@@ -9,13 +9,13 @@ from flax import nnx
 from asd_jax.nn.layers import (
     BatchNorm,
     Conv1D,
-    Conv2D,
     DepthwiseConv,
     GlobalDepthwiseConv,
     PointwiseConv,
     PReLU,
 )
 from asd_jax.nn.mobilefacenet import MobileFaceNet, image_of
+from asd_jax.nn.transposed import StridedConv2D
 
 
 def normal(*shape: int) -> jax.Array:
@@ -60,7 +60,7 @@ def test_prelu_has_one_slope_a_channel() -> None:
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 1)])
 def test_dense_convolution_is_a_sum_of_products(stride: int, padding: int) -> None:
     x = normal(1, 6, 5, 2)
-    layer = Conv2D(2, 3, (3, 3), stride=stride, padding=padding, rngs=nnx.Rngs(0))
+    layer = StridedConv2D(2, 3, (3, 3), stride=stride, padding=padding, rngs=nnx.Rngs(0))
     padded = np.pad(np.asarray(x), ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
     expected = np.einsum("bhwiyx,yxio->bhwo", windows, layer.kernel[...])[:, ::stride, ::stride]
@@ -83,7 +83,7 @@ def test_initial_kernels_are_bounded_by_their_fan_in() -> None:
         (PointwiseConv(64, 256, rngs=rngs).kernel, 64),
         (DepthwiseConv(256, (3, 3), rngs=rngs).kernel, 9),
         (GlobalDepthwiseConv(256, (8, 20), rngs=rngs).kernel, 160),
-        (Conv2D(2, 64, (3, 3), rngs=rngs).kernel, 18),
+        (StridedConv2D(2, 64, (3, 3), rngs=rngs).kernel, 18),
         (Conv1D(128, 128, 3, padding=1, rngs=rngs).kernel, 384),
     ]
     for kernel, fan_in in kernels:
