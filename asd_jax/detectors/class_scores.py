@@ -4,6 +4,19 @@ import jax
 import jax.numpy as jnp
 
 
+def require_two_classes(classes: int) -> None:
+    """Refuses what a classifier cannot learn from.
+
+    Raises:
+        ValueError: there are fewer than two classes.
+    """
+    if classes < 2:
+        raise ValueError(
+            "a classifier needs two classes to tell apart: train one model for all machine types "
+            "(data.one_model_per=all), or split classes by more fields (data.class_by)"
+        )
+
+
 def negative_log_likelihood(
     logits: jax.Array, as_true: jax.Array, candidates: jax.Array
 ) -> jax.Array:

@@ -15,7 +15,7 @@ from jax import lax
 
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
-from asd_jax.detectors.class_scores import logsumexp_of_others
+from asd_jax.detectors.class_scores import logsumexp_of_others, require_two_classes
 from asd_jax.detectors.keras_adam import keras_adam
 from asd_jax.detectors.minibatches import learn_in_minibatches
 from asd_jax.features.excerpts import excerpt_starts, random_starts
@@ -92,11 +92,7 @@ class MobileNetV2Baseline(Detector):
     score_names = ("log_odds", "log_odds_kawaguchi")
 
     def __init__(self, config: MobileNetV2Config, classes: int):
-        if classes < 2:
-            raise ValueError(
-                "a classifier needs two classes to tell apart: train one model for all machine types "
-                "(data.one_model_per=all), or split classes by more fields (data.class_by)"
-            )
+        require_two_classes(classes)
         frames = config.features.frames(config.clip.samples)
         self._starts = excerpt_starts(
             frames, config.frames, config.scoring_hop or config.excerpt_hop

@@ -15,7 +15,7 @@ from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
-from asd_jax.detectors.class_scores import negative_log_likelihood
+from asd_jax.detectors.class_scores import negative_log_likelihood, require_two_classes
 from asd_jax.detectors.schedules import hold_then_cosine
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.arcface import ArcFace
@@ -137,6 +137,7 @@ class STgramMFN(Detector):
     score_names = ("nll_margin", "nll")
 
     def __init__(self, config: STgramMFNConfig, classes: int, steps_per_epoch: int, epochs: int):
+        require_two_classes(classes)
         self.config = config
         self.classes = classes
         self.schedule = config.schedule(steps_per_epoch, epochs)

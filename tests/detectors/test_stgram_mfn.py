@@ -70,6 +70,12 @@ def test_the_loss_falls_on_one_batch(trained: Trained) -> None:
     assert int(trained.state.step) == 12
 
 
+def test_one_class_is_refused() -> None:
+    """With one class every clip would score zero and nothing be learned."""
+    with pytest.raises(ValueError, match=r"needs two classes[^$]*data\.class_by"):
+        STgramMFNConfig().build(1, 10, 10)
+
+
 def test_init_depends_on_the_key_alone() -> None:
     first, same, other = (detector().init(jax.random.key(seed)) for seed in (0, 0, 1))
     for a, b in zip(jax.tree.leaves(first.params), jax.tree.leaves(same.params), strict=True):

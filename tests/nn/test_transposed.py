@@ -171,7 +171,7 @@ def test_the_accelerators_form_gives_the_same_image(stride, padding, kernel, ima
 
     weights = normal(2, *kernel, 3, 2)
     y = normal(3, *plain(normal(1, 2, *image, 3), weights, stride, padding).shape)
-    cpu = transposed._transposed_by_phases(y, weights, stride, padding, image)
+    cpu = transposed._transposed_by_products(y, weights, stride, padding, image)
     other = transposed._transposed_by_lax(y, weights, stride, padding, image)
     assert cpu.shape == (2, *image, 3)
     np.testing.assert_allclose(cpu, other, rtol=1e-4, atol=1e-5)
