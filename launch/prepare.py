@@ -1,6 +1,7 @@
 """Prepares a year's dataset from its published zip archives.
 
 python launch/prepare.py --dataset=2020 --archives=~/dcase2020
+python launch/prepare.py --dataset=2020 --download --machine_types=fan
 """
 
 import sys
@@ -8,14 +9,20 @@ from collections.abc import Sequence
 
 import tfds_dcase
 from absl import app, flags, logging
+from tfds_dcase.download import download
 
 _DATASET = flags.DEFINE_string("dataset", "dcase2020", "The year: dcase2020 or 2020.")
 _ARCHIVES = flags.DEFINE_string(
     "archives",
     None,
-    "Folder with the zip archives, or with a folder dcase2020 that holds them.",
-    required=True,
+    "Folder with the zip archives, or with a folder dcase2020 that holds them; with --download "
+    "where they are put, archives by default.",
 )
+_DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch what is missing from Zenodo first.")
+_CONNECTIONS = flags.DEFINE_integer(
+    "connections", 4, "With --download: files fetched at the same time.", lower_bound=1
+)
+_STAGES = flags.DEFINE_list("stages", ["dev", "eval"], "With --download: fetch dev, eval or both.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Folder of prepared datasets.")
 _MACHINE_TYPES = flags.DEFINE_list(
     "machine_types", [], "Build only these, each of them required; empty builds what is there."
@@ -30,6 +37,25 @@ _REBUILD = flags.DEFINE_bool(
     "rebuild", False, "Build again; the old dataset stays until the new one is complete."
 )
 
+flags.register_multi_flags_validator(
+    ["archives", "download"],
+    lambda given: given["archives"] is not None or given["download"],
+    message="Flag --archives must have a value other than None, or --download must be given.",
+)
+
+
+def fetch(archives: str) -> None:
+    """Downloads the archives and prints what could not be checked."""
+    report = download(
+        _DATASET.value,
+        archives,
+        machine_types=_MACHINE_TYPES.value,
+        stages=_STAGES.value,
+        connections=_CONNECTIONS.value,
+        progress=True,
+    )
+    print("\n".join([f"{len(report.fetched)} archives came to {report.folder}", *report.notes]))
+
 
 def main(argv: Sequence[str]) -> None:
     """Prepares the dataset and prints its table of clips."""
@@ -38,10 +64,13 @@ def main(argv: Sequence[str]) -> None:
     if not flags.FLAGS["verbosity"].present:
         # TFDS logs every split, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
+    archives = _ARCHIVES.value or "archives"
     try:
+        if _DOWNLOAD.value:
+            fetch(archives)
         builder = tfds_dcase.prepare(
             _DATASET.value,
-            _ARCHIVES.value,
+            archives,
             _DATA_DIR.value,
             machine_types=_MACHINE_TYPES.value,
             file_format=_FILE_FORMAT.value,
@@ -50,6 +79,8 @@ def main(argv: Sequence[str]) -> None:
         )
     except tfds_dcase.ArchiveError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. Run the same command again; a download goes on where it stopped")
     print(f"\n{builder.data_path}\n\n{tfds_dcase.summary(builder.data_path)}")
 
 

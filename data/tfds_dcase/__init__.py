@@ -1,9 +1,11 @@
 """DCASE Challenge Task 2 data as a TFDS dataset, without TensorFlow.
 
-`prepare` builds a year's dataset from the published zip archives, `load` gives its builder,
-`read_index` lists its clips and `summary` counts them.
+`download` fetches a year's published zip archives, `prepare` builds the dataset from them, `load`
+gives its builder, `read_index` lists its clips and `summary` counts them.
 """
 
+from tfds_dcase.checksums import VerificationReport, verify_archives
+from tfds_dcase.download import DownloadReport, download
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.index import ClipInfo, read_index
 from tfds_dcase.preparation import dataset_folder, load, prepare
@@ -14,9 +16,13 @@ __all__ = [
     "ArchiveError",
     "Builder",
     "ClipInfo",
+    "DownloadReport",
+    "VerificationReport",
     "dataset_folder",
+    "download",
     "load",
     "prepare",
     "read_index",
     "summary",
+    "verify_archives",
 ]

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tfds_dcase.errors import ArchiveError, Faults
@@ -113,7 +113,7 @@ def _zip_names(folder: Path) -> list[str]:
 
 
 def _matching(
-    layout: YearLayout, folder: Path, names: Iterable[str], faults: Faults
+    layout: YearLayout, folder: Path, names: Collection[str], faults: Faults
 ) -> Iterable[Archive]:
     other_years = frozenset[str]().union(*(other.archive_names() for other in LAYOUTS.values()))
     for name in names:
@@ -123,7 +123,13 @@ def _matching(
             if (machine_type := kind.machine_type_in(name))
         ]
         known = [found for found in fitting if found.machine_type in found.kind.machine_types]
-        yield from known
+        for found in known:
+            current = found.kind.file_name(found.machine_type)
+            if name == current:
+                yield found
+            elif current not in names and name not in other_years:
+                cure = f"Download {found.kind.address(found.machine_type)} in its place"
+                faults.add(str(folder / name), "is a first release, which was replaced", cure)
         # One folder may hold several years: dev_data_fan.zip also fits 2023's dev_<type>.zip.
         if fitting and not known and name not in other_years:
             kind, unknown = fitting[-1].kind, fitting[-1].machine_type

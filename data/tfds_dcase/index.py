@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from tfds_dcase.errors import ArchiveError
+from tfds_dcase.waveforms import content_hash
 
 INDEX = "clips.csv"
 
@@ -30,6 +31,7 @@ class ClipInfo:
         attributes: As the file name spells them; empty for none.
         sample_rate: Hz.
         samples: Length of the waveform.
+        content_hash: Of the waveform, see `waveforms.content_hash`.
     """
 
     split: str
@@ -43,6 +45,7 @@ class ClipInfo:
     attributes: str
     sample_rate: int
     samples: int
+    content_hash: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,24 +54,24 @@ class SplitContent:
 
     Attributes:
         clips: How many.
-        digest: SHA-256 over the sorted clip ids.
+        digest: SHA-256 over the sorted clip ids, each with its content hash.
     """
 
     clips: int
     digest: str
 
 
-def content_of(clip_ids: Iterable[str]) -> SplitContent:
-    """The content of a split with these clips."""
-    ids = sorted(clip_ids)
-    return SplitContent(len(ids), hashlib.sha256("\n".join(ids).encode()).hexdigest())
+def content_of(content_hashes: Mapping[str, str]) -> SplitContent:
+    """The content of a split with these clips: content hashes by clip id."""
+    lines = sorted(f"{clip_id} {content}" for clip_id, content in content_hashes.items())
+    return SplitContent(len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
 def read_index(folder: Path | str) -> list[ClipInfo]:
     """Reads `clips.csv` of a prepared dataset.
 
     Args:
-        folder: The dataset's version directory, `<data_dir>/tfds_dcase/dcase2020/1.0.0`.
+        folder: The dataset's version directory, `<data_dir>/tfds_dcase/dcase2020/1.1.0`.
 
     Returns:
         One entry a record, in record order within each split.
@@ -116,12 +119,13 @@ def write_index(
     """
     clips: list[ClipInfo] = []
     for split, content in expected.items():
-        found = list(_read_back(builder, split, on_clip))
-        if content_of(clip.clip_id for clip in found) != content:
+        found = list(read_back(builder, split, on_clip))
+        hashes = {clip.clip_id: clip.content_hash for clip in found}
+        if len(found) != content.clips or content_of(hashes) != content:
             raise ArchiveError(
                 f"split {split} in {folder}: {content.clips} clips were sent, {len(found)} came "
-                "back or their ids differ. The disk or the record format lost data: prepare the "
-                "dataset again with --rebuild, on another disk if it recurs"
+                "back or their content differs. The disk or the record format lost data: prepare "
+                "the dataset again with --rebuild, on another disk if it recurs"
             )
         clips += found
     unfinished = folder / f".{INDEX}.unfinished"
@@ -129,9 +133,10 @@ def write_index(
     unfinished.replace(folder / INDEX)
 
 
-def _read_back(
+def read_back(
     builder: tfds.core.DatasetBuilder, split: str, on_clip: Callable[[int], None]
 ) -> Iterator[ClipInfo]:
+    """What the records of a split say, with the content hash of the waveform that is there now."""
     features = builder.info.features
     for position, record in enumerate(_records(builder, split)):
         on_clip(record["waveform"].nbytes)
@@ -147,6 +152,7 @@ def _read_back(
             attributes=record["attributes"].decode(),
             sample_rate=int(record["sample_rate"]),
             samples=len(record["waveform"]),
+            content_hash=content_hash(record["waveform"]),
         )
 
 

@@ -34,7 +34,7 @@ class GroundTruth:
 
 
 def read_ground_truth(config: str, own_table: Path | None, faults: Faults) -> GroundTruth:
-    """Reads the user's own table where there is one, else the packaged table of the year.
+    """Reads the user's own table where there is one, else the year's packaged one, if it is out.
 
     The user's table replaces the packaged one whole: other recordings under official names must
     never get official labels.
@@ -52,6 +52,8 @@ def read_ground_truth(config: str, own_table: Path | None, faults: Faults) -> Gr
             return GroundTruth({})
         return _ground_truth(own_table.name, text, faults)
     packaged = importlib.resources.files("tfds_dcase") / "ground_truth" / f"{config}_eval.csv"
+    if not packaged.is_file():
+        return GroundTruth({})
     return _ground_truth(packaged.name, packaged.read_text(encoding="utf-8"), faults)
 
 

@@ -22,6 +22,7 @@ class ArchiveKind:
         name: File name with `{machine_type}` in it.
         record: The Zenodo record that it was published in.
         machine_types: The machine types that it exists for.
+        replaced: Those of them whose first release was replaced: `_r2` ends the name of theirs.
     """
 
     stage: str
@@ -29,6 +30,7 @@ class ArchiveKind:
     name: str
     record: int
     machine_types: tuple[str, ...]
+    replaced: tuple[str, ...] = ()
 
     @property
     def labels_hidden(self) -> bool:
@@ -37,7 +39,8 @@ class ArchiveKind:
 
     def file_name(self, machine_type: str) -> str:
         """The archive's file name for one machine type."""
-        return self.name.format(machine_type=machine_type)
+        first = self.name.format(machine_type=machine_type)
+        return first.replace(".zip", "_r2.zip") if machine_type in self.replaced else first
 
     def address(self, machine_type: str) -> str:
         """Where the archive is published."""
@@ -46,6 +49,9 @@ class ArchiveKind:
 
     def machine_type_in(self, file_name: str) -> str | None:
         """What stands in the machine type's place of `file_name`; None for another pattern."""
+        for machine_type in self.replaced:
+            if file_name == self.file_name(machine_type):
+                return machine_type
         before, after = self.name.split("{machine_type}")
         found = re.fullmatch(f"{re.escape(before)}(.+){re.escape(after)}", file_name)
         return found[1] if found else None
@@ -62,6 +68,7 @@ class YearLayout:
         labelled: Expression of a clip's name, without `.wav`, where it tells the label.
         hidden: The same where the label is kept back.
         kinds: Development, additional training and evaluation test archives.
+        channels: Of every recording; of two, the first is near the machine and the second far.
     """
 
     config: str
@@ -70,6 +77,7 @@ class YearLayout:
     labelled: str
     hidden: str
     kinds: tuple[ArchiveKind, ...]
+    channels: int = 1
 
     @property
     def has_domains(self) -> bool:
@@ -99,13 +107,14 @@ _TYPES_2020 = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
 _TYPES_2021 = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
 _TYPES_2022 = ("ToyCar", "ToyTrain", "bearing", "fan", "gearbox", "slider", "valve")
 _EVAL_TYPES_2023 = ("ToyDrone", "ToyNscale", "ToyTank", "Vacuum", "bandsaw", "grinder", "shaker")
-# The first release of these two was replaced.
-_SECOND_RELEASE_2024 = ("3DPrinter", "RoboticArm")
-_FIRST_RELEASE_2024 = (
+_REPLACED_2024 = ("3DPrinter", "RoboticArm")
+_EVAL_TYPES_2024 = (
+    "3DPrinter",
     "AirCompressor",
     "BrushlessMotor",
     "HairDryer",
     "HoveringDrone",
+    "RoboticArm",
     "Scanner",
     "ToothBrush",
     "ToyCircuit",
@@ -120,6 +129,9 @@ _EVAL_TYPES_2025 = (
     "ToyPet",
     "ToyRCCar",
 )
+
+_TYPES_2026 = ("ToyCar", "ToyCarEmu", "bearingEmu", "fan", "gearboxEmu", "sliderEmu", "valveEmu")
+_EVAL_TYPES_2026 = ("BlowerDustCollector", "Sander", "SewingMachine", "ToothBrush", "ToyDrone")
 
 _YEARS = (
     YearLayout(
@@ -206,21 +218,11 @@ _YEARS = (
                 ("train",),
                 "eval_data_{machine_type}_train.zip",
                 11259435,
-                _FIRST_RELEASE_2024,
+                _EVAL_TYPES_2024,
+                _REPLACED_2024,
             ),
             ArchiveKind(
-                "eval",
-                ("train",),
-                "eval_data_{machine_type}_train_r2.zip",
-                11259435,
-                _SECOND_RELEASE_2024,
-            ),
-            ArchiveKind(
-                "eval",
-                ("test",),
-                "eval_data_{machine_type}_test.zip",
-                11363076,
-                tuple(sorted(_FIRST_RELEASE_2024 + _SECOND_RELEASE_2024)),
+                "eval", ("test",), "eval_data_{machine_type}_test.zip", 11363076, _EVAL_TYPES_2024
             ),
         ),
     ),
@@ -240,6 +242,28 @@ _YEARS = (
                 "eval", ("test",), "eval_data_{machine_type}_test.zip", 15519362, _EVAL_TYPES_2025
             ),
         ),
+    ),
+    YearLayout(
+        "dcase2026",
+        "https://dcase.community/challenge2026/"
+        "task-first-shot-unsupervised-anomalous-sound-detection-for-machine-condition-monitoring",
+        folders=_TRAIN_OR_TEST,
+        labelled=_SECTION_LABELLED,
+        hidden=_SECTION + r"_\d{4}",
+        kinds=(
+            ArchiveKind(
+                "dev",
+                ("train", "test"),
+                "dev_{machine_type}.zip",
+                19336329,
+                _TYPES_2026,
+                ("ToyCar",),
+            ),
+            ArchiveKind(
+                "eval", ("train",), "eval_data_{machine_type}_train.zip", 20151556, _EVAL_TYPES_2026
+            ),
+        ),
+        channels=2,
     ),
 )
 LAYOUTS = {layout.config: layout for layout in _YEARS}

@@ -4,22 +4,24 @@ import collections
 import functools
 import hashlib
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow_datasets as tfds
 
-from tfds_dcase.archives import DAMAGE, find_archives, fingerprints, no_archives
+from tfds_dcase.archives import find_archives, fingerprints, no_archives
 from tfds_dcase.clips import Clip, scan_archives
 from tfds_dcase.errors import ArchiveError, Faults
 from tfds_dcase.index import content_of, write_index
 from tfds_dcase.layouts import DOMAINS, LABELS, LAYOUTS, SAMPLE_RATE
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import Provenance, write_provenance
-from tfds_dcase.waveforms import WaveformError, decode_wav
+from tfds_dcase.reading import ArchiveReader, Unreadable
+from tfds_dcase.records import WaveformWriter, in_parallel
+from tfds_dcase.waveforms import content_hash
 
 # A shard is held in memory while it is written.
 _SHARD_BYTES = 128 << 20
@@ -37,8 +39,11 @@ class Builder(tfds.core.ShardBasedBuilder):
         **kwargs: As for every TFDS builder: `config`, `data_dir`, `file_format`.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "2020 to 2025."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: Mapping[str, str] = {
+        "1.1.0": "2026 with two channels; content hashes; records without compression.",
+        "1.0.0": "2020 to 2025.",
+    }
     BUILDER_CONFIGS: Sequence[tfds.core.BuilderConfig] = [
         tfds.core.BuilderConfig(name=config, description=f"The year's task: {layout.task}")
         for config, layout in LAYOUTS.items()
@@ -66,11 +71,14 @@ class Builder(tfds.core.ShardBasedBuilder):
             self.info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD, override=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
+        channels = LAYOUTS[self.builder_config.name].channels
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
                     "waveform": tfds.features.Tensor(
-                        shape=(None,), dtype=np.int16, encoding=tfds.features.Encoding.BYTES
+                        shape=(None,) if channels == 1 else (None, channels),
+                        dtype=np.int16,
+                        encoding=tfds.features.Encoding.BYTES,
                     ),
                     "clip_id": tfds.features.Text(),
                     "file_name": tfds.features.Text(),
@@ -80,6 +88,7 @@ class Builder(tfds.core.ShardBasedBuilder):
                     "domain": tfds.features.ClassLabel(names=DOMAINS),
                     "label": tfds.features.ClassLabel(names=LABELS),
                     "sample_rate": tfds.features.Scalar(np.int32),
+                    "content_hash": tfds.features.Text(),
                 }
             ),
             supervised_keys=("waveform", "label"),
@@ -108,13 +117,11 @@ class Builder(tfds.core.ShardBasedBuilder):
         _require_space(scan.clips, Path(self.data_dir))
         self._faults = Faults()
         self._splits = _splits(scan.clips)
+        self._content_hashes: dict[str, dict[str, str]] = {split: {} for split in self._splits}
         with reporting(self._progress, "reading", len(scan.clips)) as self._on_clip:
             super()._download_and_prepare(dl_manager, download_config)
         self._faults.raise_if_any(f"clips of {layout.config} in {found.folder}")
-        expected = {
-            split: content_of(clip.clip_id for clip in clips)
-            for split, clips in self._splits.items()
-        }
+        expected = {split: content_of(hashes) for split, hashes in self._content_hashes.items()}
         with reporting(self._progress, "checking", len(scan.clips)) as on_clip:
             write_index(self, Path(self.data_dir), expected, on_clip)
         write_provenance(
@@ -132,22 +139,23 @@ class Builder(tfds.core.ShardBasedBuilder):
             for split, clips in self._splits.items()
         }
 
+    def _example_writer(self) -> tfds.core.ExampleWriter:
+        return WaveformWriter(self.info.file_format)
+
     def _examples(self, clips: Sequence[Clip]) -> Iterator[tuple[str, dict[str, Any]]]:
-        with zipfile.ZipFile(clips[0].archive) as archive:
-            for clip in clips:
-                yield clip.clip_id, self._example(archive, clip)
+        channels = LAYOUTS[self.builder_config.name].channels
+        with ArchiveReader(clips[0].archive, channels) as reader:
+            for clip, waveform in zip(clips, in_parallel(reader.read, clips), strict=True):
+                if isinstance(waveform, Unreadable):
+                    # The build goes on only to find the other faults: its output is thrown away.
+                    self._faults.add(clip.where, waveform.what, waveform.cure)
+                else:
+                    yield clip.clip_id, self._example(clip, waveform)
                 self._on_clip(clip.size)
 
-    def _example(self, archive: zipfile.ZipFile, clip: Clip) -> dict[str, Any]:
-        # After a fault the build goes on only to find the others: its output is thrown away.
-        waveform = np.zeros(0, np.int16)
-        try:
-            waveform = decode_wav(archive.read(clip.member))
-        except WaveformError as error:
-            self._faults.add(clip.where, str(error), error.cure)
-        except (*DAMAGE, OSError) as error:
-            cure = "The archive is damaged: download it again"
-            self._faults.add(clip.where, f"cannot be unpacked ({error})", cure)
+    def _example(self, clip: Clip, waveform: npt.NDArray[np.int16]) -> dict[str, Any]:
+        found = content_hash(waveform)
+        self._content_hashes[clip.split][clip.clip_id] = found
         return {
             "waveform": waveform,
             "clip_id": clip.clip_id,
@@ -158,6 +166,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             "domain": clip.domain,
             "label": clip.label,
             "sample_rate": SAMPLE_RATE,
+            "content_hash": found,
         }
 
 

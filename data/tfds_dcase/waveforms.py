@@ -1,5 +1,6 @@
 """Decodes a clip's wav bytes, refusing everything that is not the field's audio format."""
 
+import hashlib
 import io
 import re
 
@@ -9,7 +10,6 @@ import soundfile
 
 from tfds_dcase.layouts import SAMPLE_RATE
 
-_CONVERT = "Convert the clip to 16 kHz 16-bit mono PCM and pack the archive again"
 _AGAIN = "Download or pack the archive again"
 
 # libsndfile reads what is there and keeps quiet; only its log tells that the header promised
@@ -30,14 +30,15 @@ class WaveformError(ValueError):
         self.cure = cure
 
 
-def decode_wav(wav: bytes) -> npt.NDArray[np.int16]:
-    """Decodes a 16 kHz 16-bit mono PCM wav file.
+def decode_wav(wav: bytes, channels: int = 1) -> npt.NDArray[np.int16]:
+    """Decodes a 16 kHz 16-bit PCM wav file.
 
     Args:
         wav: The file's content.
+        channels: How many it must have.
 
     Returns:
-        Samples, int16 `[samples]`.
+        Samples, int16 `[samples]`, or `[samples, channels]` of several channels.
 
     Raises:
         WaveformError: The file is no wav, lies about its length, is empty or has another sample
@@ -45,7 +46,7 @@ def decode_wav(wav: bytes) -> npt.NDArray[np.int16]:
     """
     try:
         with soundfile.SoundFile(io.BytesIO(wav)) as file:
-            _check_format(file)
+            _check_format(file, channels)
             waveform = file.read(dtype="int16")
             _check_length(file)
     except soundfile.LibsndfileError as error:
@@ -53,15 +54,23 @@ def decode_wav(wav: bytes) -> npt.NDArray[np.int16]:
     return waveform
 
 
-def _check_format(file: soundfile.SoundFile) -> None:
+def content_hash(waveform: npt.NDArray[np.int16]) -> str:
+    """BLAKE2b-128 of the samples as little-endian int16, channels interleaved: 32 hexadecimal digits."""
+    samples = np.ascontiguousarray(waveform, "<i2")
+    return hashlib.blake2b(samples.data, digest_size=16).hexdigest()
+
+
+def _check_format(file: soundfile.SoundFile, channels: int) -> None:
+    wanted = "mono" if channels == 1 else f"{channels}-channel"
+    convert = f"Convert the clip to 16 kHz 16-bit {wanted} PCM and pack the archive again"
     if file.format not in ("WAV", "WAVEX"):
-        raise WaveformError(f"is a {file.format} file, not wav", _CONVERT)
+        raise WaveformError(f"is a {file.format} file, not wav", convert)
     if file.subtype != "PCM_16":
-        raise WaveformError(f"has samples of kind {file.subtype}, not 16-bit PCM_16", _CONVERT)
+        raise WaveformError(f"has samples of kind {file.subtype}, not 16-bit PCM_16", convert)
     if file.samplerate != SAMPLE_RATE:
-        raise WaveformError(f"has a sample rate of {file.samplerate} Hz, not 16000", _CONVERT)
-    if file.channels != 1:
-        raise WaveformError(f"has {file.channels} channels, not one", _CONVERT)
+        raise WaveformError(f"has a sample rate of {file.samplerate} Hz, not 16000", convert)
+    if file.channels != channels:
+        raise WaveformError(f"has {file.channels} channels, not {channels}", convert)
 
 
 def _check_length(file: soundfile.SoundFile) -> None:

@@ -24,6 +24,7 @@ def clip(machine_type: str, section: str = "00", domain: str = "source") -> Clip
         attributes="",
         sample_rate=16000,
         samples=160000,
+        content_hash="",
     )
 
 

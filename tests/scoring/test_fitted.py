@@ -23,6 +23,7 @@ def clip(machine_type: str, section: str, number: int, domain: str = "source") -
         file_name=f"{number}.wav",
         sample_rate=16000,
         samples=16000,
+        content_hash="",
     )
 
 

@@ -17,7 +17,7 @@ import tfds_dcase
 from tfds_dcase.layouts import LAYOUTS
 from tfds_dcase.preparation import _lock
 
-FOLDER = "tfds_dcase/dcase2020/1.0.0"
+FOLDER = f"tfds_dcase/dcase2020/{tfds_dcase.Builder.VERSION}"
 
 
 def pack(folder: Path, machine_type: str = "fan", clips: int = 3, level: int = 9) -> Path:
