@@ -1,13 +1,13 @@
 """Contestants that live in a process each: the threads and the allocator of one would slow the other down."""
 
-import functools
 import importlib.util
 import multiprocessing
 import os
+import statistics
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
-
-from benchmarks.timing import take_turns
 
 Tasks = dict[str, Callable[[], object]]
 """What a contestant can be asked to do, by name; each call does the work and waits for it."""
@@ -27,7 +27,8 @@ class Contestants:
         _share_the_accelerator()
         processes = multiprocessing.get_context("spawn")
         self._pools = {
-            name: processes.Pool(1, _prepare, (make, arguments)) for name, make in makers.items()
+            name: ProcessPoolExecutor(1, processes, _prepare, (make, arguments))
+            for name, make in makers.items()
         }
 
     def __enter__(self) -> "Contestants":
@@ -40,17 +41,19 @@ class Contestants:
         trace: TracebackType | None,
     ) -> None:
         for pool in self._pools.values():
-            pool.terminate()
+            pool.shutdown()
 
     def take_turns(self, task: str, rounds: int) -> dict[str, float]:
-        """Median seconds of a task by contestant."""
-        return take_turns(
-            {
-                name: functools.partial(pool.apply, _do, (task,))
-                for name, pool in self._pools.items()
-            },
-            rounds,
-        )
+        """Median seconds of a task by contestant.
+
+        At each turn the task runs once before it is timed: while the others ran, a virtual machine may have taken back
+        the memory that the last step gave free, and steps of a training follow one another.
+        """
+        seconds: dict[str, list[float]] = {name: [] for name in self._pools}
+        for _ in range(rounds):
+            for name, pool in self._pools.items():
+                seconds[name].append(pool.submit(_time, task).result())
+        return {name: statistics.median(times) for name, times in seconds.items()}
 
 
 def device() -> tuple[str, str]:
@@ -78,8 +81,11 @@ def _prepare(make: Callable[..., Tasks], arguments: tuple[object, ...]) -> None:
     _tasks = make(*arguments)
 
 
-def _do(task: str) -> None:
+def _time(task: str) -> float:
     _tasks[task]()
+    start = time.perf_counter()
+    _tasks[task]()
+    return time.perf_counter() - start
 
 
 def _device() -> tuple[str, str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
+import tensorflow_datasets as tfds
 import tfds_dcase
 from tfds_dcase import ClipInfo
 
@@ -15,39 +16,63 @@ Part = Literal["train", "test"]
 STAGE_OF_MODE: dict[Mode, Stage] = {"development": "dev", "evaluation": "eval"}
 
 
-class Clip(TypedDict):
-    """One record as the pipeline sees it: `waveform` int16 `[samples]`, `clip` its position in the source."""
-
-    waveform: np.ndarray
-    clip: int
+Channel = Literal["near", "far", "mean", "both"]
+"""What is heard of a recording with two channels, near the machine and far from it (DCASE 2026)."""
 
 
 class ClipSource:
-    """Random access to the waveforms of chosen clips, as Grain asks of a source.
-
-    What is known of a clip beside its waveform stands in `clips`.
+    """Random access to the waveforms of chosen clips; what else is known of them stands in `clips`.
 
     Args:
         dataset: `dcase2020` and so on.
-        data_dir: folder of prepared datasets.
+        data_dir: folder of prepared datasets, local or of shared storage (`gs://...`).
         clips: the clips, in the order of this source.
+        channel: which channel is heard, or the mean of all; recordings of one channel have but one to hear.
+
+    Raises:
+        ValueError: the recordings have no second channel, or cannot be read at random.
     """
 
-    def __init__(self, dataset: str, data_dir: str, clips: Sequence[ClipInfo]):
+    def __init__(
+        self,
+        dataset: str,
+        data_dir: str,
+        clips: Sequence[ClipInfo],
+        channel: Channel = "near",
+    ):
         self.clips = tuple(clips)
         self._name = f"{dataset} in {data_dir}"
         builder = tfds_dcase.load(dataset, data_dir)
-        self._splits = {
-            split: builder.as_data_source(split) for split in sorted({clip.split for clip in clips})
+        if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+            raise ValueError(
+                f"{self._name} is stored as {builder.info.file_format.value}, which cannot be read at random: "
+                "prepare it with --file_format=array_record"
+            )
+        shape = builder.info.features["waveform"].shape
+        self._channels = 1 if len(shape) == 1 else shape[1]
+        self._channel = channel
+        if channel in ("far", "both") and self._channels == 1:
+            raise ValueError(
+                f"{self._name} has one channel, none is {channel}: choose data.channel=near"
+            )
+        self._records = {
+            split: builder.as_data_source(split).data_source
+            for split in sorted({clip.split for clip in clips})
         }
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, index: int) -> Clip:
+    def __getitem__(self, index: int) -> np.ndarray:
+        """The waveform of a clip: int16 `[samples]`, or `[samples, channels]` of both."""
         clip = self.clips[index]
-        record = self._splits[clip.split][clip.position]
-        return {"waveform": record["waveform"], "clip": int(index)}
+        record = self._records[clip.split][clip.position]
+        waveform = tfds_dcase.waveform_of(record, self._channels)
+        if self._channels == 1 or self._channel == "both":
+            return waveform
+        if self._channel == "mean":
+            return np.rint(waveform.mean(axis=1)).astype(np.int16)
+        return waveform[:, 0 if self._channel == "near" else 1]
 
     def __repr__(self) -> str:
         return f"ClipSource({self._name}, {len(self)} clips)"

@@ -1,13 +1,14 @@
 """Grain pipelines: shuffled and endless for training, padded and masked for evaluation."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 
 import grain
 import jax
 import numpy as np
 
-from asd_jax.data.clips import Clip, ClipSource
+from asd_jax.data.clips import ClipSource
 from asd_jax.data.windows import WindowPolicy
 
 HostBatch = dict[str, np.ndarray]
@@ -15,8 +16,9 @@ HostBatch = dict[str, np.ndarray]
 Window = tuple[int, int]
 """Position of a clip in its source, and the sample at which the window starts."""
 
-# A read is a copy out of a mapped file: a few threads saturate it, and a deep queue of batches costs gigabytes.
-_READ = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
+# A thread reads a batch. A few of them saturate the memory, and a deep queue of batches costs gigabytes.
+_THREADS = min(max(os.cpu_count() or 2, 2), 8)
+_READ = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=max(_THREADS, 4))
 
 
 def training_batches(
@@ -41,21 +43,37 @@ def training_batches(
         ValueError: a process has no clip.
     """
 
-    def crop(clip: Clip, rng: np.random.Generator) -> HostBatch:
-        waveform = clip["waveform"]
-        start = policy.random_start(len(waveform), rng)
+    classes = np.asarray(class_ids, np.int32)
+
+    def choose(clip: int, rng: np.random.Generator) -> Window:
+        return clip, policy.random_start(source.clips[clip].samples, rng)
+
+    def read(windows: tuple[np.ndarray, np.ndarray]) -> HostBatch:
+        clips, starts = windows
         return {
-            "waveform": policy.cut(waveform, start),
-            "class_id": np.asarray(class_ids[clip["clip"]], np.int32),
-            "clip": np.asarray(clip["clip"], np.int32),
+            "waveform": _cut(source, policy, clips, starts),
+            "class_id": classes[clips],
+            "clip": clips.astype(np.int32),
         }
 
     processes = jax.process_count()
     if len(source) < processes:
         raise ValueError(f"{len(source)} training clips cannot be shared by {processes} processes")
-    clips = grain.MapDataset.source(source)[jax.process_index() :: processes]
-    windows = clips.seed(seed).shuffle().repeat().random_map(crop)
-    return windows.batch(batch_size, drop_remainder=True).to_iter_dataset(_READ)
+    clips = grain.MapDataset.range(len(source))[jax.process_index() :: processes]
+    windows = clips.seed(seed).shuffle().repeat().random_map(choose)
+    return windows.batch(batch_size, drop_remainder=True).map(read).to_iter_dataset(_READ)
+
+
+def _cut(
+    source: ClipSource, policy: WindowPolicy, clips: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """These windows, int16 `[windows, samples]`."""
+    return np.stack(
+        [
+            policy.cut(source[int(clip)], int(start))
+            for clip, start in zip(clips, starts, strict=True)
+        ]
+    )
 
 
 def observation_batches(
@@ -108,16 +126,15 @@ def evaluation_batches(
         row only fills the batch up.
     """
 
-    def read(window: Window) -> HostBatch:
-        clip, start = window
+    def read(rows: Sequence[Window]) -> HostBatch:
+        clips, starts = np.asarray(rows, np.int64).T
+        margin = (0, batch_size - len(rows))
+        waveform = _cut(source, policy, clips, starts)
         return {
-            "waveform": policy.cut(source[clip]["waveform"], start),
-            "clip": np.asarray(clip, np.int32),
-            "mask": np.asarray(True),
+            "waveform": np.pad(waveform, [margin] + [(0, 0)] * (waveform.ndim - 1)),
+            "clip": np.pad(clips.astype(np.int32), margin),
+            "mask": np.arange(batch_size) < len(rows),
         }
 
-    def fill_up(rows: Sequence[HostBatch]) -> HostBatch:
-        return grain.experimental.batch_and_pad(rows, batch_size=batch_size)
-
-    dataset = grain.MapDataset.source(windows).map(read)
-    return dataset.batch(batch_size, batch_fn=fill_up).to_iter_dataset(_READ)
+    dataset = grain.MapDataset.source(windows)
+    return dataset.batch(batch_size, batch_fn=read).to_iter_dataset(_READ)

@@ -43,11 +43,12 @@ class WindowPolicy:
         return int(rng.integers(last + 1)) if self.training == "random" else 0
 
     def cut(self, waveform: np.ndarray, start: int) -> np.ndarray:
-        """`[clip_samples]` to `[samples]`, from `start`; a short clip is filled up as `short` says."""
+        """`[clip_samples, ...]` to `[samples, ...]`, from `start`; a short clip is filled up as `short` says."""
         window = waveform[start : start + self.samples]
         missing = self.samples - len(window)
         if missing <= 0:
             return window
+        margins = [(0, missing)] + [(0, 0)] * (window.ndim - 1)
         if self.short == "zeros":
-            return np.pad(window, (0, missing))
-        return np.pad(window, (0, missing), mode="wrap" if self.short == "repeat" else "symmetric")
+            return np.pad(window, margins)
+        return np.pad(window, margins, mode="wrap" if self.short == "repeat" else "symmetric")

@@ -140,10 +140,15 @@ def _transposed_by_products(
         stamped = (y.reshape(-1, outputs) @ blocks.reshape(-1, outputs).T).reshape(
             -1, rows, columns, high, wide, stride * stride * channels
         )
-        return sum(
-            jnp.pad(stamped[:, :, :, i, j], ((0, 0), (i, high - 1 - i), (j, wide - 1 - j), (0, 0)))
-            for i in range(high)
-            for j in range(wide)
+        return functools.reduce(
+            jnp.add,
+            [
+                jnp.pad(
+                    stamped[:, :, :, i, j], ((0, 0), (i, high - 1 - i), (j, wide - 1 - j), (0, 0))
+                )
+                for i in range(high)
+                for j in range(wide)
+            ],
         )
 
     grid = lax.map(stamp, _in_groups(y, rows * columns))
@@ -189,7 +194,9 @@ def _kernel_gradient_by_products(
     return lax.optimization_barrier(kernel[: size[0], : size[1]])
 
 
-def _fills_the_image(y: jax.Array, kernel: Size, padding: int, size: Size) -> bool:
+def _fills_the_image(
+    y: jax.Array, kernel: Sequence[int], padding: int, size: Sequence[int]
+) -> bool:
     """Whether the kernel lies on the image at one place only, as a matrix product does."""
     return y.shape[1:3] == (1, 1) and tuple(kernel) == tuple(size) and padding == 0
 

@@ -211,4 +211,28 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "ToyTrain": (wear, overload, squeal, rattle, weak_spring),
     "ToyNscale": (wear, overload, squeal, rattle, weak_spring),
     "ToyDrone": (imbalance, wear, overload, bearing_damage, loose_mounting),
+    "3DPrinter": (missed_strokes, dry_rail, squeal, rattle, loose_mounting),
+    "AirCompressor": (leak, weak_spring, bearing_damage, overload, rattle),
+    "BrushlessMotor": (imbalance, bearing_damage, overload, rubbing, loose_mounting),
+    "HairDryer": (clogging, bearing_damage, wear, rubbing, loose_mounting),
+    "HoveringDrone": (imbalance, wear, overload, bearing_damage, loose_mounting),
+    "RoboticArm": (overload, dry_rail, squeal, rattle, loose_mounting),
+    "Scanner": (missed_strokes, dry_rail, squeal, rattle, loose_mounting),
+    "ToothBrush": (wear, overload, bearing_damage, rubbing, loose_mounting),
+    "ToyCircuit": (wear, overload, squeal, rattle, weak_spring),
+    "AutoTrash": (missed_strokes, extra_strokes, squeal, dry_rail, rattle),
+    "BandSealer": (slipping_belt, wear, overload, rattle, bearing_damage),
+    "CoffeeGrinder": (wear, overload, bearing_damage, rubbing, loose_mounting),
+    "HomeCamera": (missed_strokes, dry_rail, squeal, rattle, loose_mounting),
+    "Polisher": (imbalance, rubbing, bearing_damage, wear, loose_mounting),
+    "ScrewFeeder": (imbalance, overload, weak_spring, bearing_damage, loose_mounting),
+    "ToyPet": (wear, overload, squeal, rattle, weak_spring),
+    "ToyRCCar": (wear, overload, rubbing, rattle, tooth_damage),
+    "BlowerDustCollector": (clogging, imbalance, bearing_damage, leak, loose_mounting),
+    "Sander": (imbalance, rubbing, bearing_damage, wear, loose_mounting),
+    "SewingMachine": (extra_strokes, weak_spring, overload, squeal, rattle),
+}
+# An emulated machine breaks as the machine that it stands for.
+FAULTS |= {
+    f"{name}Emu": FAULTS[name] for name in ("ToyCar", "bearing", "gearbox", "slider", "valve")
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from asd_jax.simulation.catalogue import Roster, conditions
+from asd_jax.simulation.catalogue import Roster
 from asd_jax.simulation.machine import Condition
+from asd_jax.simulation.operations import conditions
 from asd_jax.simulation.scene import stream
 
 
@@ -37,6 +38,12 @@ SIZES = {
     "small": SimulationSize(sections=3, train=120, test_normal=40, test_anomaly=40),
     "full": SimulationSize(sections=4, train=1000, test_normal=100, test_anomaly=100),
 }
+
+
+# The first release of these was replaced; evaluation test archives were not.
+_SECOND_RELEASES = {(2024, "3DPrinter"), (2024, "RoboticArm"), (2026, "ToyCar")}
+# The evaluation test clips of this year are not published.
+_WITHOUT_EVALUATION_TEST = (2026,)
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,23 @@ def archives(
     train = [replace(r, path=_train_path(year, machine_type, r)) for r in train]
     if stage == "dev":
         test = [replace(r, path=_test_path(year, machine_type, r)) for r in test]
-        name = f"dev_{machine_type}.zip" if year >= 2022 else f"dev_data_{machine_type}.zip"
-        return {name: train + test}
-    hidden = list(_hidden(year, machine_type, test))
+        return {_archive_name(year, machine_type, stage): train + test}
+    written = {_archive_name(year, machine_type, stage, "train"): train}
+    if year not in _WITHOUT_EVALUATION_TEST:
+        hidden = list(_hidden(year, machine_type, test))
+        written[_archive_name(year, machine_type, stage, "test")] = hidden
+    return written
+
+
+def _archive_name(year: int, machine_type: str, stage: str, part: str = "") -> str:
+    """The official file name; `part` (train or test) counts in evaluation archives."""
+    release = "_r2" if (year, machine_type) in _SECOND_RELEASES and part != "test" else ""
+    if stage == "dev":
+        prefix = "dev" if year >= 2022 else "dev_data"
+        return f"{prefix}_{machine_type}{release}.zip"
     if year == 2020:
-        names = f"eval_data_train_{machine_type}.zip", f"eval_data_test_{machine_type}.zip"
-    else:
-        names = f"eval_data_{machine_type}_train.zip", f"eval_data_{machine_type}_test.zip"
-    return {names[0]: train, names[1]: hidden}
+        return f"eval_data_{part}_{machine_type}.zip"
+    return f"eval_data_{machine_type}_{part}{release}.zip"
 
 
 def section_name(year: int, section: int) -> str:
@@ -87,7 +103,7 @@ def section_name(year: int, section: int) -> str:
 
 
 def _train(year: int, machine_type: str, section: int, clips: int) -> Iterator[Recording]:
-    # The official data hold 3 (2021) or 10 (2022, 2023) target clips in 1000; a few are needed to
+    # The official data hold 3 (2021) or 10 (from 2022 on) target clips in 1000; a few are needed to
     # adapt to at all, so small sets hold proportionally more.
     few = 3 if year == 2021 else max(3, clips // 100)
     target = 0 if year == 2020 else min(few, clips - 1)

@@ -1,4 +1,4 @@
-"""The recording: a machine in its factory, one microphone, one 16-bit clip."""
+"""The recording: a machine in its factory, one or two microphones, one 16-bit clip."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from asd_jax.simulation.anomalies import FAULTS, Fault
 from asd_jax.simulation.catalogue import BUILDERS
 from asd_jax.simulation.machine import Character, Condition, Machine, operate, sound, vary
+from asd_jax.simulation.room import FarMicrophone, far_microphone
 from asd_jax.simulation.sources import (
     SAMPLE_RATE,
     Envelope,
@@ -45,15 +46,22 @@ class Unit:
       machine: the healthy machine.
       response: microphone and room as resonances (centre Hz, width octaves, gain dB).
       faults: the kinds of anomaly that this machine type knows.
+      far: the second microphone, where there is one.
     """
 
     machine: Machine
     response: tuple[tuple[float, float, float], ...]
     faults: tuple[Fault, ...]
+    far: FarMicrophone | None = None
 
 
-def unit(seed: int, year: int, machine_type: str, section: int, rank: int) -> Unit:
-    """The unit behind a section; `rank` is the section's place among the type's sections."""
+def unit(
+    seed: int, year: int, machine_type: str, section: int, rank: int, channels: int = 1
+) -> Unit:
+    """The unit behind a section, recorded by one or two microphones (`channels`).
+
+    `rank` is the section's place among the type's sections.
+    """
     own = stream(seed, year, machine_type, "unit", section)
     character = Character(rank, stream(seed, year, machine_type, "family"), own)
     machine = BUILDERS[machine_type](character)
@@ -61,7 +69,11 @@ def unit(seed: int, year: int, machine_type: str, section: int, rank: int) -> Un
         (float(centre * 2 ** own.uniform(-0.5, 0.5)), 0.8, float(own.uniform(-4.0, 4.0)))
         for centre in (250.0, 1000.0, 4000.0)
     )
-    return Unit(machine, response, FAULTS[machine_type])
+    # A stream of its own: the near channel sounds the same with and without a far one.
+    place = stream(seed, year, machine_type, "room", section)
+    return Unit(
+        machine, response, FAULTS[machine_type], far_microphone(place) if channels == 2 else None
+    )
 
 
 def clip(
@@ -73,7 +85,7 @@ def clip(
     snr: float,
     rng: np.random.Generator,
 ) -> Wave:
-    """Records one clip: `[samples]` int16.
+    """Records one clip: `[channels, samples]` int16, the near microphone first.
 
     Args:
       where: the section's machine and place.
@@ -94,9 +106,13 @@ def clip(
     # Normalising the damaged machine too keeps a loud fault from lifting it out of the noise; one
     # whose strokes all stay out in a short clip is silent, and only the factory is heard.
     gain = ratio / max(root_mean_square(wave), _SILENCE)
-    scene = wave * np.float32(gain) + noise * np.float32(1.0 / root_mean_square(noise))
-    recorded = filtered(scene, resonances(spectrum_frequencies(samples), where.response))
-    return _digitise(recorded, index)
+    machine = wave * np.float32(gain)
+    background = noise * np.float32(1.0 / root_mean_square(noise))
+    heard = [machine + background]
+    if where.far is not None:
+        heard.append(where.far.hear(machine, background))
+    response = resonances(spectrum_frequencies(samples), where.response)
+    return _digitise(np.stack([filtered(channel, response) for channel in heard]), index)
 
 
 def _faulty(healthy: Machine, fault: Fault, samples: int, rng: np.random.Generator) -> Wave:
@@ -138,12 +154,13 @@ def factory(samples: int, rng: np.random.Generator) -> Wave:
 
 
 def _digitise(wave: Wave, index: int) -> Wave:
-    """16-bit samples at a level that says nothing about the label: `[samples]` int16."""
+    """16-bit samples at a level that says nothing about the label: `[channels, samples]` int16."""
     # Levels spread evenly over the clips of a part: normal and anomalous clips get the same set,
     # so that even ten clips of each cannot be told apart by loudness.
     place = (0.5 + _GOLDEN * index) % 1.0
     level = _LOUDNESS + _LOUDNESS_SPREAD * float(ndtri(0.05 + 0.9 * place))
-    gain = 10 ** (level / 20) / root_mean_square(wave)
+    # One gain for all channels: their difference tells how far away the machine is.
+    gain = 10 ** (level / 20) / root_mean_square(wave[0])
     # Rare: a clipped valve click would be a clue of its own.
     peak = float(np.abs(wave).max())
     gain = min(gain, 0.99 / peak)

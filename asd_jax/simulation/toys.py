@@ -20,6 +20,20 @@ def toy_tank(character: Character) -> Machine:
     return tank.added(Strikes(character.level(3.0, 7.0), 0.25, (0.0,), clatter, 0.006, spread=2.5))
 
 
+def toy_rc_car(character: Character) -> Machine:
+    """Radio-controlled car: as the toy car with a faster motor and fewer teeth."""
+    return _motor_toy(
+        character, speed=(110.0, 160.0), mesh=(6, 10), wheel=0.12, noise=(1300.0, 3400.0)
+    )
+
+
+def toy_pet(character: Character) -> Machine:
+    """Walking pet: a slow motor geared down to legs, and two footfalls a step."""
+    pet = _motor_toy(character, speed=(42.0, 62.0), mesh=(9, 14), wheel=0.04, noise=(700.0, 2000.0))
+    feet = character.between(250.0, 700.0)
+    return pet.added(Strikes(character.level(8.0, 12.0), 0.04, (0.0, 0.45), feet, 0.015))
+
+
 def _motor_toy(
     character: Character,
     speed: tuple[float, float],
@@ -107,19 +121,35 @@ def _railway(
     )
 
 
+def toy_circuit(character: Character) -> Machine:
+    """Slot car on a circuit: a small fast motor, and the track's joints under both axles."""
+    return _railway(character, speed=(105.0, 150.0), joint=(900.0, 2000.0), noise=(1600.0, 3600.0))
+
+
 def toy_drone(character: Character) -> Machine:
     """Toy quadcopter: four slightly detuned rotors with strong blade tones over their wash."""
+    return _quadcopter(character, speed=(130.0, 190.0), noise=(1500.0, 3800.0))
+
+
+def hovering_drone(character: Character) -> Machine:
+    """Hovering drone: as the toy, with larger rotors that turn more slowly."""
+    return _quadcopter(character, speed=(75.0, 115.0), noise=(900.0, 2400.0))
+
+
+def _quadcopter(
+    character: Character, speed: tuple[float, float], noise: tuple[float, float]
+) -> Machine:
     spread = character.between(1.01, 1.03)
     rotors = tuple(
         Tones(character.level(-8.0, -4.0), 2.0 * spread**rotor, character.profile(14, 3.5))
         for rotor in range(4)
     )
     return Machine(
-        speed=character.between(130.0, 190.0),
+        speed=character.between(*speed),
         wander=0.012,
         layers=(
             *rotors,
-            Noise(character.level(-3.0, 1.0), character.between(1500.0, 3800.0), 1.1),
+            Noise(character.level(-3.0, 1.0), character.between(*noise), 1.1),
         ),
         body=character.body(4, 400.0, 6500.0),
     )

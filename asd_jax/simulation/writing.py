@@ -44,7 +44,7 @@ def simulate(
     replaced, each at once when it is complete.
 
     Args:
-      dataset: `dcase2020` to `dcase2023` (or the year alone).
+      dataset: `dcase2020` to `dcase2026` (or the year alone).
       output: folder of the archives; created where missing.
       size: clips and sections; the demo size by default.
       machine_types: a subset of the year's machine types; empty = all.
@@ -140,7 +140,14 @@ def _check(what: str, names: Iterable[str], known: Iterable[str]) -> None:
 
 def _write(path: Path, batch: _Batch, snr_db: float, seed: int, bar: tqdm) -> None:
     units = {
-        section: unit(seed, batch.year, batch.machine_type, section, batch.roster.first_rank + i)
+        section: unit(
+            seed,
+            batch.year,
+            batch.machine_type,
+            section,
+            batch.roster.first_rank + i,
+            batch.roster.channels,
+        )
         for i, section in enumerate(batch.roster.sections)
     }
     # Stored, not deflated: noise shrinks by 13 % only and would take a third of the time.
@@ -164,13 +171,13 @@ def _render(batch: _Batch, recording: Recording, where: Unit, snr_db: float, see
 
 
 def _wav(samples: Wave) -> bytes:
-    """A 16-bit mono RIFF file of `[samples]` int16."""
+    """A 16-bit RIFF file of `[channels, samples]` int16."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(len(samples))
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes(samples.tobytes())
+        file.writeframes(samples.T.tobytes())
     return buffer.getvalue()
 
 
@@ -179,7 +186,9 @@ def _attributes(batch: _Batch, section: int) -> str:
     rows = []
     for recording in batch.recordings:
         if recording.section == section:
-            rows.append([recording.path, *recording.condition.attributes.split("_")])
+            cells = recording.condition.attributes.split("_")
+            # `noAttribute` is a cell alone; a table has keys and values in pairs.
+            rows.append([recording.path, *cells, *[""] * (len(cells) % 2)])
     pairs = (len(rows[0]) - 1) // 2
     header = ["file_name", *(f"d{n}{part}" for n in range(1, pairs + 1) for part in "pv")]
     text = io.StringIO()

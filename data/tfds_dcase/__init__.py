@@ -9,6 +9,7 @@ from tfds_dcase.download import DownloadReport, download
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.index import ClipInfo, read_index
 from tfds_dcase.preparation import dataset_folder, load, prepare
+from tfds_dcase.records import waveform_of
 from tfds_dcase.summary import summary
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
 
@@ -25,4 +26,5 @@ __all__ = [
     "read_index",
     "summary",
     "verify_archives",
+    "waveform_of",
 ]

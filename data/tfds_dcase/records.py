@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
+from tensorflow_datasets.proto import tf_example_pb2
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -31,14 +34,38 @@ class WaveformWriter(tfds.core.ExampleWriter):
         return None
 
 
-def in_parallel(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """`map` in threads, a few items ahead of the consumer: memory does not grow with their number."""
+def waveform_of(record: bytes, channels: int = 1) -> npt.NDArray[np.int16]:
+    """The waveform alone, in a third of the time that TFDS takes to decode a whole record.
+
+    Args:
+        record: As `builder.as_data_source(split).data_source[position]` gives it.
+        channels: Of the dataset's recordings.
+
+    Returns:
+        Samples, int16 `[samples]` or `[samples, channels]`; read-only.
+    """
+    features = tf_example_pb2.Example.FromString(record).features.feature
+    samples = np.frombuffer(features["waveform"].bytes_list.value[0], "<i2")
+    return samples if channels == 1 else samples.reshape(-1, channels)
+
+
+def in_parallel(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int | None = None
+) -> Iterator[_Result]:
+    """`map` in threads, a few items ahead of the consumer: memory does not grow with their number.
+
+    Args:
+        function: What is done with each item.
+        items: They keep their order.
+        ahead: At most so many results wait for the consumer; two a processor by default.
+    """
     workers = os.cpu_count() or 1
+    most = 2 * workers if ahead is None else ahead
     waiting: collections.deque[Future[_Result]] = collections.deque()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers:
+            if len(waiting) > most:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

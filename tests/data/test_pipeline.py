@@ -73,12 +73,11 @@ def test_the_source_gives_the_record_of_each_clip(
     assert {clip.machine_type for clip in source.clips} == {"fan", "pump"}
     builder = tfds_dcase.load("dcase2020", data_dir)
     for position in (0, 7, 19):
-        clip, record = source.clips[position], source[position]
-        assert record["clip"] == position
-        assert record["waveform"].dtype == np.int16
-        assert len(record["waveform"]) == clip.samples
+        clip, waveform = source.clips[position], source[position]
+        assert waveform.dtype == np.int16
+        assert len(waveform) == clip.samples
         original = builder.as_data_source(clip.split)[clip.position]
-        np.testing.assert_array_equal(record["waveform"], original["waveform"])
+        np.testing.assert_array_equal(waveform, original["waveform"])
 
 
 def test_selection_by_part_and_machine_type(clips: list[ClipInfo]) -> None:
@@ -107,7 +106,7 @@ def test_training_batches_hold_int16_crops_of_their_clips(source: ClipSource) ->
         assert batch["class_id"].dtype == batch["clip"].dtype == np.int32
         np.testing.assert_array_equal(batch["class_id"], batch["clip"])
         for window, clip in zip(batch["waveform"], batch["clip"], strict=True):
-            whole = source[int(clip)]["waveform"].tobytes()
+            whole = source[int(clip)].tobytes()
             assert whole.find(window.tobytes()) % 2 == 0
 
 
@@ -150,7 +149,7 @@ def test_short_clips_are_repeated_in_training(source: ClipSource) -> None:
     policy = WindowPolicy(samples=30000, training="random")
     for batch in take(train(source, policy=policy), 3):
         for window, clip in zip(batch["waveform"], batch["clip"], strict=True):
-            repeated = np.resize(source[int(clip)]["waveform"], 30000)
+            repeated = np.resize(source[int(clip)], 30000)
             np.testing.assert_array_equal(window, repeated)
 
 
@@ -168,7 +167,7 @@ def test_evaluation_hears_every_window_once_in_order_with_a_masked_rest(tests: C
     np.testing.assert_array_equal(clip, [clip for clip, _ in windows])
     heard = np.concatenate([batch["waveform"] for batch in batches])[mask]
     for window, (position, start) in zip(heard, windows, strict=True):
-        expected = tests[position]["waveform"][start : start + 8000]
+        expected = tests[position][start : start + 8000]
         np.testing.assert_array_equal(window, expected)
 
 
@@ -217,7 +216,7 @@ def test_observation_hears_every_part_of_every_clip(source: ClipSource) -> None:
         for clip, w in zip(b["clip"], b["waveform"], strict=True)
     ]
     windows = evaluation_windows(source, range(len(source)), RANDOM)
-    expected = [(c, RANDOM.cut(source[c]["waveform"], start).tobytes()) for c, start in windows]
+    expected = [(c, RANDOM.cut(source[c], start).tobytes()) for c, start in windows]
     assert [batch["waveform"].shape for batch in batches] == [(8, 8000)] * (-(-len(windows) // 8))
     assert rows[: len(expected)] == expected
     assert rows[len(expected) :] == expected[: len(rows) - len(expected)]
