@@ -14,7 +14,7 @@ from absl import app, flags
 
 from asd_jax.simulation import GROUND_TRUTH, SIZES, simulate
 
-_DATASET = flags.DEFINE_string("dataset", "dcase2020", "Year to imitate: 2020, 2021, 2022 or 2023.")
+_DATASET = flags.DEFINE_string("dataset", "dcase2020", "Year to imitate: 2020 to 2026.")
 _OUTPUT = flags.DEFINE_string(
     "output", "", "Folder of the archives; datasets/simulated_<dataset> where empty."
 )

@@ -96,7 +96,9 @@ def test_archives_and_clips_bear_the_official_names(tmp_path: Path, dataset: str
     assert len(names) == len(set(names)) == sum(written.values()) == 11 * sections
 
 
-@pytest.mark.parametrize("dataset", ["dcase2021", "dcase2022", "dcase2023"])
+@pytest.mark.parametrize(
+    "dataset", ["dcase2021", "dcase2022", "dcase2023", "dcase2024", "dcase2025", "dcase2026"]
+)
 def test_both_domains_are_in_training_and_in_test(tmp_path: Path, dataset: str):
     (path,) = write(tmp_path, dataset, "fan", "dev")
     names = " ".join(members(path))
@@ -136,20 +138,39 @@ def test_ground_truth_covers_every_hidden_clip(tmp_path: Path):
         assert labels.count("anomaly") == 4
 
 
-def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("dataset", "machine_type"),
+    [
+        ("dcase2021", "gearbox"),
+        ("dcase2024", "RoboticArm"),
+        ("dcase2025", "ScrewFeeder"),
+        ("dcase2026", "Sander"),
+    ],
+)
+def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(
+    tmp_path: Path, dataset: str, machine_type: str
+):
     files = []
     for name, seed in {"a": 3, "b": 3, "c": 4}.items():
-        write(tmp_path / name, "dcase2021", "gearbox", "eval", seed=seed)
+        write(tmp_path / name, dataset, machine_type, "eval", seed=seed)
         files.append({p.name: p.read_bytes() for p in (tmp_path / name).glob("*.zip")})
     assert files[0] == files[1]
     assert all(files[0][name] != files[2][name] for name in files[0])
 
 
-@pytest.mark.parametrize("dataset", ["dcase2020", "dcase2023"])
-def test_a_larger_size_keeps_the_earlier_clips(tmp_path: Path, dataset: str):
+@pytest.mark.parametrize(
+    ("dataset", "machine_type"),
+    [
+        ("dcase2020", "valve"),
+        ("dcase2023", "valve"),
+        ("dcase2024", "slider"),
+        ("dcase2026", "valveEmu"),
+    ],
+)
+def test_a_larger_size_keeps_the_earlier_clips(tmp_path: Path, dataset: str, machine_type: str):
     larger = SimulationSize(sections=3, train=8, test_normal=6, test_anomaly=6)
-    (small,) = write(tmp_path / "small", dataset, "valve", "dev")
-    (large,) = write(tmp_path / "large", dataset, "valve", "dev", size=larger)
+    (small,) = write(tmp_path / "small", dataset, machine_type, "dev")
+    (large,) = write(tmp_path / "large", dataset, machine_type, "dev", size=larger)
     before, after = members(small), members(large)
     assert len(after) > len(before)
     assert all(after[name] == data for name, data in before.items() if name.endswith(".wav"))
@@ -191,12 +212,13 @@ def test_an_archive_is_replaced_as_a_whole(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dataset": "dcase2019"}, r"2019.*\[2020, 2021, 2022, 2023\]"),
+        ({"dataset": "dcase2019"}, r"2019.*\[2020, 2021, .*, 2026\]"),
         ({"dataset": "mimii"}, "write it as dcase2020"),
         ({"machine_types": ["Fan"]}, "did you mean fan"),
         ({"stages": ["evaluation"]}, "unknown stage"),
         ({"seconds": 0.01}, "at least 1 s"),
         ({"dataset": "dcase2023", "machine_types": ["Vacuum"]}, "no Vacuum in stages dev"),
+        ({"dataset": "dcase2026", "machine_types": ["bearing"]}, "did you mean bearingEmu"),
     ],
 )
 def test_a_wrong_option_is_named_with_the_cure(tmp_path: Path, options: dict, message: str):

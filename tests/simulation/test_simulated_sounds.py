@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from asd_jax.simulation import SimulationSize, simulate
 from asd_jax.simulation.anomalies import FAULTS
-from asd_jax.simulation.catalogue import BUILDERS, conditions
+from asd_jax.simulation.catalogue import BUILDERS, rosters
 from asd_jax.simulation.machine import Condition, operate, sound
+from asd_jax.simulation.operations import conditions
 from asd_jax.simulation.scene import clip, stream, unit
 
 TYPES = ("fan", "valve", "ToyCar")
@@ -63,16 +64,42 @@ def test_loudness_does_not_tell_anomalies_apart(clips):
         assert max(auc, 1 - auc) < 0.7, machine
 
 
+def anomaly_auc(train: list, normal: list, anomalous: list) -> float:
+    """AUC of the distance to the nearest training clip."""
+    scaler = StandardScaler().fit(train)
+    nearest = NearestNeighbors(n_neighbors=1).fit(scaler.transform(train))
+    distance = nearest.kneighbors(scaler.transform([*normal, *anomalous]))[0][:, 0]
+    return float(roc_auc_score([False] * len(normal) + [True] * len(anomalous), distance))
+
+
 def test_anomalies_stand_out_from_their_machines_training_clips(clips):
     aucs = []
     for machine in machines(clips):
         own = [features(s) for m, part, _, s in clips if (m, part) == (machine, "train")]
-        scaler = StandardScaler().fit(own)
-        nearest = NearestNeighbors(n_neighbors=1).fit(scaler.transform(own))
         heard, anomalous = by_label(clips, machine, features)
-        distance = nearest.kneighbors(scaler.transform(heard))[0][:, 0]
-        aucs.append(roc_auc_score(anomalous, distance))
+        aucs.append(anomaly_auc(own, list(heard[~anomalous]), list(heard[anomalous])))
     assert np.mean(aucs) > 0.75
+
+
+@pytest.mark.parametrize(
+    ("year", "stage"), [(2024, "eval"), (2025, "eval"), (2026, "dev"), (2026, "eval")]
+)
+def test_anomalies_of_the_new_machine_types_stand_out_at_the_near_microphone(year: int, stage: str):
+    aucs = {}
+    for machine_type, roster in rosters(year)[stage].items():
+        where = unit(0, year, machine_type, 0, 0, roster.channels)
+        runs = conditions(year, machine_type, "source")
+        heard: dict[str, list[np.ndarray]] = {}
+        for part, count in {"train": 16, "normal": 8, "anomaly": 8}.items():
+            heard[part] = []
+            for index in range(count):
+                rng = stream(0, year, machine_type, part, index)
+                run = runs[index % len(runs)]
+                wave = clip(where, run, part == "anomaly", index, 32_000, 3.0, rng)
+                heard[part].append(features(wave[0]))
+        aucs[machine_type] = anomaly_auc(heard["train"], heard["normal"], heard["anomaly"])
+    assert np.mean(list(aucs.values())) > 0.75
+    assert min(aucs.values()) > 0.6, aucs
 
 
 def test_every_machine_is_recognised_by_its_own_character(clips):
@@ -110,7 +137,7 @@ def test_faults_in_a_part_of_the_clip_leave_the_rest_healthy():
     spread = []
     for index in range(12):
         wave = clip(where, condition, True, 3, 80_000, 30.0, stream("partial", index))
-        high = np.abs(scipy.signal.stft(wave, nperseg=1024)[2])[160:].mean(axis=0)
+        high = np.abs(scipy.signal.stft(wave[0], nperseg=1024)[2])[160:].mean(axis=0)
         spread.append(np.std(np.log(scipy.signal.medfilt(high, 9)[8:-8])))
     assert max(spread) > 3 * min(spread)
 
