@@ -32,6 +32,7 @@ class DataConfig:
         train_stages: train on these stages' normal clips ("dev", "eval"); by default on the mode's own.
         class_by: fields that make a clip's class: machine_type, section, domain, attributes.
         one_model_per: one model for "all" machine types, or one a "machine_type".
+        channel: of recordings with two, hear the one "near" the machine, the "far" one, or the "mean" of both.
     """
 
     dataset: str = "dcase2020"
@@ -41,6 +42,7 @@ class DataConfig:
     train_stages: tuple[Stage, ...] = ()
     class_by: tuple[str, ...] = ("machine_type", "section")
     one_model_per: Literal["all", "machine_type"] = "all"
+    channel: Literal["near", "far", "mean"] = "near"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ Part = Literal["train", "test"]
 STAGE_OF_MODE: dict[Mode, Stage] = {"development": "dev", "evaluation": "eval"}
 
 
-Channel = Literal["near", "far", "mean", "both"]
+Channel = Literal["near", "far", "mean", "all"]
 """What is heard of a recording with two channels, near the machine and far from it (DCASE 2026)."""
 
 
@@ -51,10 +51,8 @@ class ClipSource:
         shape = builder.info.features["waveform"].shape
         self._channels = 1 if len(shape) == 1 else shape[1]
         self._channel = channel
-        if channel in ("far", "both") and self._channels == 1:
-            raise ValueError(
-                f"{self._name} has one channel, none is {channel}: choose data.channel=near"
-            )
+        if channel == "far" and self._channels == 1:
+            raise ValueError(f"{self._name} has one channel, none is far: choose data.channel=near")
         self._records = {
             split: builder.as_data_source(split).data_source
             for split in sorted({clip.split for clip in clips})
@@ -64,11 +62,11 @@ class ClipSource:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """The waveform of a clip: int16 `[samples]`, or `[samples, channels]` of both."""
+        """The waveform of a clip: int16 `[samples]`, or `[samples, channels]` of all."""
         clip = self.clips[index]
         record = self._records[clip.split][clip.position]
         waveform = tfds_dcase.waveform_of(record, self._channels)
-        if self._channels == 1 or self._channel == "both":
+        if self._channels == 1 or self._channel == "all":
             return waveform
         if self._channel == "mean":
             return np.rint(waveform.mean(axis=1)).astype(np.int16)

@@ -80,7 +80,7 @@ class TrainedModel:
                 ", ".join(unseen),
             )
         data, config = self._experiment.data, self._experiment.evaluation
-        source = ClipSource(data.dataset, data.data_dir, clips)
+        source = ClipSource(data.dataset, data.data_dir, clips, data.channel)
         policy = self._experiment.detector.windows()
         return report_clips(
             self.detector, self._state, source, self._class_map, policy, config, title

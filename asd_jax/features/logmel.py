@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from asd_jax.features.mel import MelScale, mel_filterbank
+from asd_jax.features.mel import MelScale, band_centers, mel_filterbank
 from asd_jax.nn.framing import frame
 
 DOUBLE_EPSILON = float(np.finfo(np.float64).eps)
@@ -88,6 +88,12 @@ class LogMel:
     def frames(self, samples: int) -> int:
         """Frames of a clip of that many samples."""
         return samples // self.hop + 1
+
+    def band_centers(self) -> np.ndarray:
+        """Centre frequencies of the mel bands in Hz, `[mels]`."""
+        return band_centers(
+            self.n_mels, self.f_min, self.f_max or self.sample_rate / 2, self.mel_scale
+        )
 
     def mel_power(self, waveform: jax.Array) -> jax.Array:
         """Mel-filtered power spectrogram: `[batch, samples]` to `[batch, frames, mels]`.

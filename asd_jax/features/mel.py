@@ -34,6 +34,12 @@ def mel_to_hz(mel: np.ndarray, scale: MelScale) -> np.ndarray:
     return np.where(mel < _SLANEY_CORNER_MEL, mel * _SLANEY_HZ_PER_MEL, logarithmic)
 
 
+def band_centers(n_mels: int, f_min: float, f_max: float, scale: MelScale) -> np.ndarray:
+    """Centre frequencies of the filters in Hz, `[n_mels]`."""
+    low, high = hz_to_mel(np.array([f_min, f_max]), scale)
+    return mel_to_hz(np.linspace(low, high, n_mels + 2)[1:-1], scale)
+
+
 @functools.lru_cache(maxsize=32)
 def mel_filterbank(
     sample_rate: int,

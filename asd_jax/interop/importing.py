@@ -28,8 +28,8 @@ from asd_jax.training.experiment import (
     steps_per_epoch,
     training_clips,
 )
-from asd_jax.training.loop import CHECKPOINTS
-from asd_jax.training.mesh import data_mesh, local_batch_size, replicated, split_batch
+from asd_jax.training.loop import CHECKPOINTS, observe_clips
+from asd_jax.training.mesh import data_mesh, local_batch_size, replicated
 
 ClassOrder = Literal["published", "sorted"]
 """How classes are numbered: machine types regardless of case (fan, ..., ToyCar, ..., valve), or as trained here."""
@@ -185,13 +185,10 @@ def _loaded(
     state = interop(name).load_weights(detector, fresh, tensors)
     if detector.observes_training_data:
         batch_size = local_batch_size(mesh, experiment.training.batch_size)
-        source = ClipSource(experiment.data.dataset, experiment.data.data_dir, clips)
-        observe = jax.jit(detector.observe)
+        data = experiment.data
+        source = ClipSource(data.dataset, data.data_dir, clips, data.channel)
         batches = observation_batches(source, experiment.detector.windows(), batch_size)
-        with contextlib.closing(iter(batches)) as heard:
-            for batch in heard:
-                rows = {key: values for key, values in batch.items() if key != "clip"}
-                state = observe(state, split_batch(mesh, rows))
+        state = observe_clips(detector, state, batches, mesh)
     steps = experiment.training.epochs * steps_per_epoch(experiment, len(clips))
     return jax.device_put(state.replace(step=jnp.asarray(steps, jnp.int32)), everywhere)
 
@@ -218,7 +215,7 @@ def _write_model(experiment: Experiment, model: _Model, directory: Path) -> None
     data, training = experiment.data, experiment.training
     # Checkpoints hold a data iterator as well: that of a training which is about to begin.
     batches = training_batches(
-        ClipSource(data.dataset, data.data_dir, model.clips),
+        ClipSource(data.dataset, data.data_dir, model.clips, data.channel),
         [0] * len(model.clips),
         experiment.detector.windows(),
         local_batch_size(data_mesh(), training.batch_size),

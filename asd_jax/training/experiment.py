@@ -86,7 +86,8 @@ def steps_per_epoch(experiment: Experiment, clips: int) -> int:
 def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -> None:
     config = experiment.training
     class_map = _class_map(experiment, clips, directory / CLASS_MAP_FILE)
-    source = ClipSource(experiment.data.dataset, experiment.data.data_dir, clips)
+    data = experiment.data
+    source = ClipSource(data.dataset, data.data_dir, clips, data.channel)
     policy = experiment.detector.windows()
     batch_size = local_batch_size(data_mesh(), config.batch_size)
     class_ids = [class_map.class_id(clip) for clip in clips]

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
+from jax.sharding import Mesh
 
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
@@ -99,16 +100,9 @@ class Training:
             shapes = jax.eval_shape(self._detector.init, key)
             return checkpoints.restore(shapes, self._mesh, iterator)
         state = jax.jit(self._detector.init, out_shardings=replicated(self._mesh))(key)
-        return state if self._observation is None else self._observe(state, self._observation)
-
-    def _observe(self, state: TrainState, observation: grain.IterDataset) -> TrainState:
-        logging.info("observing the training clips")
-        everywhere = replicated(self._mesh)
-        observe = jax.jit(self._detector.observe, donate_argnums=0, out_shardings=everywhere)
-        with contextlib.closing(iter(observation)) as batches:
-            for batch in batches:
-                state = observe(state, split_batch(self._mesh, _for_detector(batch)))
-        return state
+        if self._observation is None:
+            return state
+        return observe_clips(self._detector, state, self._observation, self._mesh)
 
     def _steps(
         self,
@@ -175,6 +169,25 @@ class Training:
             f"{what} not finite at step {step}. The last checkpoint before it is kept in "
             f"{self._directory / CHECKPOINTS}. Lower the learning rate, or look at the clips of the batch: {names}"
         )
+
+
+def observe_clips(
+    detector: Detector, state: TrainState, observation: grain.IterDataset, mesh: Mesh
+) -> TrainState:
+    """The state after the detector has heard all training clips, before its first step.
+
+    Args:
+        detector: one that observes training data.
+        state: new, on every device of the mesh.
+        observation: batches of all training clips (this process's rows).
+        mesh: all devices.
+    """
+    logging.info("observing the training clips")
+    observe = jax.jit(detector.observe, donate_argnums=0, out_shardings=replicated(mesh))
+    with contextlib.closing(iter(observation)) as batches:
+        for batch in batches:
+            state = observe(state, split_batch(mesh, _for_detector(batch)))
+    return state
 
 
 @jax.jit
