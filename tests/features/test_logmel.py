@@ -137,3 +137,16 @@ def test_stack_frames_orders_the_earliest_frame_first() -> None:
 def test_stack_frames_of_a_short_clip_is_empty() -> None:
     assert stack_frames(jnp.zeros((2, 4, 8)), 5).shape == (2, 0, 40)
     assert stack_frames(jnp.zeros((2, 5, 8)), 5).shape == (2, 1, 40)
+
+
+@pytest.mark.parametrize(
+    "features", [LogMel.stgram(), LogMel.aegan(), LogMel(f_min=200, f_max=4000)]
+)
+def test_band_centers_are_where_the_filters_peak(features: LogMel) -> None:
+    """A tone at a band's centre is loudest in that band."""
+    bands = np.array([features.n_mels // 3, features.n_mels // 2, features.n_mels - 2])
+    time = np.arange(16000) / features.sample_rate
+    tones = np.sin(2 * np.pi * features.band_centers()[bands, None] * time).astype(np.float32)
+    level = np.asarray(features(jnp.asarray(tones)))
+    loudest = level[:, level.shape[1] // 2].argmax(axis=1)
+    assert np.abs(loudest - bands).max() <= 1
