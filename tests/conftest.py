@@ -43,8 +43,10 @@ def _parsed_flags() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this process and the programs that it starts keep compiled code: the same step is compiled once."""
-    folder = tmp_path_factory.mktemp("compiled")
+    """Where all workers and the programs that they start keep compiled code: the same step is compiled once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    folder.mkdir(exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     return folder
