@@ -25,7 +25,7 @@ class DataConfig:
     """Which clips a run uses.
 
     Attributes:
-        dataset: `dcase2020` and so on.
+        dataset: `dcase2020` and so on; `folder` for own recordings.
         data_dir: folder of prepared datasets.
         mode: "development" trains and tests on the development data, "evaluation" on the evaluation data.
         machine_types: use these only; all by default.

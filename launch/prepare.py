@@ -1,7 +1,8 @@
-"""Prepares a year's dataset from its published zip archives.
+"""Prepares a year's dataset from its published zip archives, or a dataset of your own recordings.
 
 python launch/prepare.py --dataset=2020 --archives=~/dcase2020
 python launch/prepare.py --dataset=2020 --download --machine_types=fan
+python launch/prepare.py --dataset=folder --archives=~/my_machines
 """
 
 import sys
@@ -10,13 +11,24 @@ from collections.abc import Sequence
 import tfds_dcase
 from absl import app, flags, logging
 from tfds_dcase.download import download
+from tfds_dcase.folder import FOLDER
+from tfds_dcase.recordings import CHANNELS
 
-_DATASET = flags.DEFINE_string("dataset", "dcase2020", "The year: dcase2020 or 2020.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "dcase2020", "The year, dcase2020 or 2020; or folder for your own recordings."
+)
 _ARCHIVES = flags.DEFINE_string(
     "archives",
     None,
     "Folder with the zip archives, or with a folder dcase2020 that holds them; with --download "
-    "where they are put, archives by default.",
+    "where they are put, archives by default. Of your own recordings: the folder that holds a "
+    "folder for each machine type.",
+)
+_TABLE = flags.DEFINE_string(
+    "table", None, "Own recordings: CSV file that lists them, in place of the names of folders."
+)
+_CHANNEL = flags.DEFINE_enum(
+    "channel", "mean", CHANNELS, "Own recordings: what is heard of a file with several channels."
 )
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch what is missing from Zenodo first.")
 _CONNECTIONS = flags.DEFINE_integer(
@@ -61,6 +73,8 @@ def main(argv: Sequence[str]) -> None:
     """Prepares the dataset and prints its table of clips."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    if _DOWNLOAD.value and _DATASET.value == FOLDER:
+        raise app.UsageError("--download fetches a year: name your own recordings by --archives")
     if not flags.FLAGS["verbosity"].present:
         # TFDS logs every split, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
@@ -76,6 +90,8 @@ def main(argv: Sequence[str]) -> None:
             file_format=_FILE_FORMAT.value,
             rebuild=_REBUILD.value,
             progress=True,
+            table=_TABLE.value,
+            channel=_CHANNEL.value,
         )
     except tfds_dcase.ArchiveError as error:
         sys.exit(str(error))

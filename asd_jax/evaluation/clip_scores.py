@@ -11,11 +11,11 @@ from pathlib import Path
 LABELS = ("normal", "anomaly", "unknown")
 DOMAINS = ("source", "target")
 _FILE_NAME = re.compile(
-    r"(?P<kind>anomaly_score|decision_result)_(?:DCASE\d{4}T2)?(?P<machine_type>[A-Za-z0-9]+)_"
+    r"(?P<kind>anomaly_score|decision_result)_(?:DCASE\d{4}T2)?(?P<machine_type>[\w-]+?)_"
     r"(?P<section>(?:id|section)_\d+)(?:_(?P<domain>source|target))?(?:_test.*)?\.csv"
 )
-_CLIP_LABEL = re.compile(r"(?:^|_)(normal|anomaly)_")
-_CLIP_DOMAIN = re.compile(r"^section_\d+_(source|target)_")
+_CLIP_LABEL = re.compile(r"(?:^|[_/])(normal|anomaly)_")
+_CLIP_DOMAIN = re.compile(r"(?:^|/)section_\d+_(source|target)_")
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,13 @@ class ClipScore:
 def dataset_year(dataset: str) -> int:
     """Year of a data set name such as `dcase2023` or `2023`.
 
+    Own recordings (`folder`) are judged as 2020 was: AUC and pAUC of every section, whatever the domains.
+
     Raises:
         ValueError: the name holds no year from 2020 on.
     """
+    if dataset == "folder":
+        return 2020
     match = re.search(r"20[2-9]\d", dataset)
     if match is None:
         raise ValueError(f"Data set '{dataset}' names no year; write for example 'dcase2020'")

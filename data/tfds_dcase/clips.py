@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from tfds_dcase.archives import DAMAGE, Archive, Found
+from tfds_dcase.archives import DAMAGE, Archive, Fingerprint, Found, fingerprints
 from tfds_dcase.errors import Faults
 from tfds_dcase.labels import GroundTruth, Truth, read_attributes, read_ground_truth
 from tfds_dcase.layouts import YearLayout
@@ -25,12 +25,12 @@ _ATTRIBUTES = re.compile(r"attributes_\d{2}\.csv")
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A clip in an archive with all that is known of it before its audio is read.
+    """A clip with all that is known of it before its audio is read.
 
     Attributes:
-        archive: The zip archive.
-        member: The clip's path in the archive.
-        size: Bytes of the wav file.
+        archive: The zip archive; of own recordings the folder.
+        member: The clip's path in it.
+        size: Bytes of the wav file; of own recordings those of the waveform that comes of it.
         clip_id: Stable name, `dcase2020/dev/fan/train/normal_id_00_00000000.wav`.
         split: `dev_train_fan`.
     """
@@ -59,10 +59,19 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Scan:
-    """The clips of all archives, and remarks for the user."""
+    """The clips of all archives, or of a folder of own recordings.
+
+    Attributes:
+        clips: All of them.
+        notes: Remarks for the user.
+        files: What they were found in, as it was then.
+        absent: Archives of the year that are not there.
+    """
 
     clips: tuple[Clip, ...]
     notes: tuple[str, ...]
+    files: tuple[Fingerprint, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def scan_archives(layout: YearLayout, found: Found) -> Scan:
@@ -80,7 +89,7 @@ def scan_archives(layout: YearLayout, found: Found) -> Scan:
         clips += scanned.clips
         notes += scanned.notes
     faults.raise_if_any(f"archives of {layout.config} in {found.folder}")
-    return Scan(tuple(clips), tuple(notes))
+    return Scan(tuple(clips), tuple(notes), fingerprints(found), found.absent)
 
 
 def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faults: Faults) -> Scan:

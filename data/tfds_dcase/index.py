@@ -12,9 +12,11 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from tfds_dcase.errors import ArchiveError
+from tfds_dcase.records import in_parallel
 from tfds_dcase.waveforms import content_hash
 
 INDEX = "clips.csv"
+_AHEAD_BYTES = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class ClipInfo:
         split: `dev_train_fan`.
         position: The record's place in its split, from 0.
         clip_id: `dcase2020/dev/fan/train/normal_id_00_00000000.wav`.
-        file_name: Base name of the wav file.
+        file_name: Base name of the wav file; of own recordings the path below their folder.
         domain: `source`, `target` or `unknown`.
         label: `normal`, `anomaly` or `unknown`.
         attributes: As the file name spells them; empty for none.
@@ -138,9 +140,10 @@ def read_back(
 ) -> Iterator[ClipInfo]:
     """What the records of a split say, with the content hash of the waveform that is there now."""
     features = builder.info.features
-    for position, record in enumerate(_records(builder, split)):
-        on_clip(record["waveform"].nbytes)
-        yield ClipInfo(
+
+    def examine(numbered: tuple[int, Mapping[str, Any]]) -> ClipInfo:
+        position, record = numbered
+        return ClipInfo(
             split=split,
             position=position,
             clip_id=record["clip_id"].decode(),
@@ -155,11 +158,23 @@ def read_back(
             content_hash=content_hash(record["waveform"]),
         )
 
+    for clip in in_parallel(examine, enumerate(_records(builder, split)), _ahead(builder, split)):
+        on_clip(2 * clip.samples)
+        yield clip
+
 
 def _records(builder: tfds.core.DatasetBuilder, split: str) -> Iterable[Mapping[str, Any]]:
-    if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
-        return builder.as_data_source(split)
-    return tfds.as_numpy(builder.as_dataset(split=split))
+    if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+        return tfds.as_numpy(builder.as_dataset(split=split))
+    source = builder.as_data_source(split)
+    return in_parallel(source.__getitem__, range(len(source)), _ahead(builder, split))
+
+
+def _ahead(builder: tfds.core.DatasetBuilder, split: str) -> int:
+    """How many records may wait in memory: few of recordings that last an hour."""
+    stored = builder.info.splits[split]
+    size = stored.num_bytes // max(stored.num_examples, 1)
+    return min(_AHEAD_BYTES // max(size, 1), 2 * (os.cpu_count() or 1))
 
 
 def _write(path: Path, clips: Sequence[ClipInfo]) -> None:

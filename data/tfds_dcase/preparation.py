@@ -1,7 +1,6 @@
-"""Prepares a year's dataset, or finds the prepared one."""
+"""Prepares a dataset of a year or of own recordings, or finds the prepared one."""
 
 import contextlib
-import dataclasses
 import fcntl
 import importlib.util
 import shutil
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from tfds_dcase.archives import check_machine_types, differences, find_archives, no_archives
 from tfds_dcase.errors import ArchiveError
+from tfds_dcase.folder import FOLDER
 from tfds_dcase.index import is_complete, write_index
-from tfds_dcase.layouts import YearLayout, layout_of
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import read_provenance
+from tfds_dcase.sources import Source, config_of, source_of
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
 
 FILE_FORMATS = ("array_record", "tfrecord")
@@ -29,42 +28,47 @@ def prepare(
     file_format: str = "array_record",
     rebuild: bool = False,
     progress: Progress = False,
+    table: Path | str | None = None,
+    channel: str = "mean",
 ) -> tfds.core.DatasetBuilder:
-    """Builds a dataset from archives; returns at once when it is already there.
+    """Builds a dataset from archives or own recordings; returns at once when it is already there.
 
     Args:
-        dataset: The year, `dcase2020` or `2020`.
-        archives: Folder with the zip archives, or with a folder `dcase2020` that holds them.
+        dataset: The year, `dcase2020` or `2020`; or `folder` for own recordings.
+        archives: Folder with the zip archives, or with a folder `dcase2020` that holds them; of own
+            recordings the folder that holds a folder for each machine type.
         data_dir: Where prepared datasets lie.
         machine_types: Build these and require each of them; () builds what is there.
         file_format: `array_record`, or `tfrecord` where TensorFlow is installed.
         rebuild: Build again; the old dataset stays until the new one is complete.
         progress: True for a bar, or a function (see `progress.Progress`).
+        table: Own recordings only: CSV file that lists them, see the README of tfds_dcase.
+        channel: Own recordings only: the `mean` of a file's channels, `first`, `second` or `all`.
 
     Returns:
         A builder that reads the dataset.
 
     Raises:
-        ArchiveError: Lists all faults found in the archives, or how they differ from those that
-            the dataset was built from.
+        ArchiveError: Lists all faults found in the files, or how they differ from those that the
+            dataset was built from.
     """
-    layout = layout_of(dataset)
-    check_machine_types(layout, machine_types)
+    own_table = Path(table).expanduser() if table else None
+    source = source_of(dataset, Path(archives).expanduser(), machine_types, own_table, channel)
     _check_file_format(file_format)
-    archives, data_dir = Path(archives).expanduser(), Path(data_dir).expanduser()
-    folder = dataset_folder(layout.config, data_dir)
-    with _lock(data_dir, layout):
-        _clear_staging(layout, data_dir, folder)
+    data_dir = Path(data_dir).expanduser()
+    folder = dataset_folder(source.config, data_dir)
+    with _lock(data_dir, source.config):
+        _clear_staging(source.config, data_dir, folder)
         if folder.is_dir() and not rebuild:
             builder = _finish(folder, progress)
-            _check_unchanged(layout, builder, folder, archives, machine_types, file_format)
+            _check_unchanged(source, builder, folder, file_format)
             return builder
-        staging = _staging(layout, data_dir)
+        staging = _staging(source.config, data_dir)
         try:
-            _build(layout, archives, staging, machine_types, file_format, progress)
-            _swap(dataset_folder(layout.config, staging), folder, staging)
+            _build(source, staging, file_format, progress)
+            _swap(dataset_folder(source.config, staging), folder, staging)
         finally:
-            _clear_staging(layout, data_dir, folder)
+            _clear_staging(source.config, data_dir, folder)
     return tfds.builder_from_directory(folder)
 
 
@@ -72,32 +76,29 @@ def load(dataset: str | int, data_dir: Path | str = "datasets") -> tfds.core.Dat
     """The builder of a prepared dataset, for `builder.as_data_source(split)`.
 
     Args:
-        dataset: The year, `dcase2020` or `2020`.
+        dataset: The year, `dcase2020` or `2020`, or `folder`.
         data_dir: Where prepared datasets lie.
 
     Raises:
         ArchiveError: The dataset is not prepared or not finished.
     """
-    config = layout_of(dataset).config
+    config = config_of(dataset)
     folder = dataset_folder(config, Path(data_dir))
     if folder.is_dir():
         builder = tfds.builder_from_directory(folder)
         if is_complete(builder, folder):
             return builder
+    content = "your recordings" if config == FOLDER else "the zip archives"
     raise ArchiveError(
         f"{config} is not prepared in {data_dir}. Run: python launch/prepare.py "
-        f"--dataset={config} --archives=<folder of the zip archives> --data_dir={data_dir}"
+        f"--dataset={config} --archives=<folder of {content}> --data_dir={data_dir}"
     )
 
 
 def dataset_folder(dataset: str | int, data_dir: Path | str) -> Path:
-    """The version directory of a year's dataset."""
-    return (
-        Path(data_dir).expanduser()
-        / Builder.name
-        / layout_of(dataset).config
-        / str(Builder.VERSION)
-    )
+    """The version directory of a dataset."""
+    version = str(Builder.VERSION)
+    return Path(data_dir).expanduser() / Builder.name / config_of(dataset) / version
 
 
 def _check_file_format(file_format: str) -> None:
@@ -111,27 +112,27 @@ def _check_file_format(file_format: str) -> None:
 
 
 @contextlib.contextmanager
-def _lock(data_dir: Path, layout: YearLayout) -> Iterator[None]:
+def _lock(data_dir: Path, config: str) -> Iterator[None]:
     data_dir.mkdir(parents=True, exist_ok=True)
-    path = data_dir / f".{layout.config}.lock"
+    path = data_dir / f".{config}.lock"
     with path.open("w") as file:
         try:
             # The system lets go of it when the process dies, however it dies.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ArchiveError(
-                f"another process is preparing {layout.config} in {data_dir}. Wait for it to end"
+                f"another process is preparing {config} in {data_dir}. Wait for it to end"
             ) from error
         yield
 
 
-def _staging(layout: YearLayout, data_dir: Path) -> Path:
-    return data_dir / f".{layout.config}.unfinished"
+def _staging(config: str, data_dir: Path) -> Path:
+    return data_dir / f".{config}.unfinished"
 
 
-def _clear_staging(layout: YearLayout, data_dir: Path, folder: Path) -> None:
+def _clear_staging(config: str, data_dir: Path, folder: Path) -> None:
     """Clears what a build left, first putting back a dataset that it was about to replace."""
-    staging = _staging(layout, data_dir)
+    staging = _staging(config, data_dir)
     replaced = staging / "replaced"
     if replaced.is_dir() and not folder.is_dir():
         replaced.rename(folder)
@@ -139,27 +140,17 @@ def _clear_staging(layout: YearLayout, data_dir: Path, folder: Path) -> None:
         shutil.rmtree(staging)
 
 
-def _build(
-    layout: YearLayout,
-    archives: Path,
-    staging: Path,
-    machine_types: Sequence[str],
-    file_format: str,
-    progress: Progress,
-) -> None:
-    # TFDS demands an existing manual_dir, with an error that does not say what belongs there.
-    if not archives.is_dir():
-        raise no_archives(layout, archives)
+def _build(source: Source, staging: Path, file_format: str, progress: Progress) -> None:
     builder = Builder(
-        config=layout.config,
+        config=source.config,
         data_dir=staging,
-        machine_types=machine_types,
+        source=source,
         progress=progress,
         file_format=file_format,
     )
     builder.download_and_prepare(
         download_dir=staging / "downloads",
-        download_config=tfds.download.DownloadConfig(manual_dir=archives, try_download_gcs=False),
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
     )
 
 
@@ -185,24 +176,17 @@ def _finish(folder: Path, progress: Progress) -> tfds.core.DatasetBuilder:
 
 
 def _check_unchanged(
-    layout: YearLayout,
-    builder: tfds.core.DatasetBuilder,
-    folder: Path,
-    archives: Path,
-    machine_types: Sequence[str],
-    file_format: str,
+    source: Source, builder: tfds.core.DatasetBuilder, folder: Path, file_format: str
 ) -> None:
     built = read_provenance(folder)
     changes = []
     if builder.info.file_format.value != file_format:
         changes.append(f"it is stored as {builder.info.file_format.value}, not as {file_format}")
     there = {split.split("_", 2)[2] for split in built.splits}
-    wanted = set(machine_types or layout.machine_types)
-    if machine_types and wanted != there:
+    wanted = set(source.machine_types)
+    if wanted and wanted != there:
         changes.append(f"it holds {', '.join(sorted(there))}, not {', '.join(sorted(wanted))}")
-    if found := find_archives(layout, archives):
-        chosen = tuple(archive for archive in found.archives if archive.machine_type in wanted)
-        changes += differences(dataclasses.replace(found, archives=chosen), built.archives)
+    changes += source.differences(built)
     if changes:
         raise ArchiveError(
             f"the dataset in {folder} is finished, but not what this call asks for: "

@@ -1,4 +1,4 @@
-"""`archives.json`: which archives a dataset was built from and what its splits must hold."""
+"""`archives.json`: which files a dataset was built from and what its splits must hold."""
 
 import dataclasses
 import json
@@ -20,8 +20,9 @@ class Provenance:
         machine_types: Those that were asked for; () for what was there.
         archives: The files that it was built from.
         absent: Archives of the year that were not there.
-        notes: Remarks on what was found in the archives.
+        notes: Remarks on what was found in them.
         splits: What each split holds.
+        options: What else the waveforms depend on, such as the channel of own recordings.
     """
 
     machine_types: tuple[str, ...]
@@ -29,6 +30,7 @@ class Provenance:
     absent: tuple[str, ...]
     notes: tuple[str, ...]
     splits: Mapping[str, SplitContent]
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def write_provenance(folder: Path, provenance: Provenance) -> None:
@@ -52,6 +54,8 @@ def read_provenance(folder: Path) -> Provenance:
             tuple(stored["absent"]),
             tuple(stored["notes"]),
             {name: SplitContent(**content) for name, content in stored["splits"].items()},
+            # Datasets of version 1.1.0 were also written before there were options.
+            dict(stored.get("options", {})),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArchiveError(

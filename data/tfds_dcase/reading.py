@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,18 @@ class Unreadable:
 
     what: str
     cure: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """A clip's waveform, int16 `[samples]` or `[samples, channels]`, and how many samples were clipped."""
+
+    waveform: npt.NDArray[np.int16]
+    clipped: int = 0
+
+
+Read = Callable[[Clip], Heard | Unreadable]
+"""Reads a clip; several threads may do so at the same time."""
 
 
 class ArchiveReader:
@@ -46,10 +59,10 @@ class ArchiveReader:
     ) -> None:
         self._archive.close()
 
-    def read(self, clip: Clip) -> npt.NDArray[np.int16] | Unreadable:
-        """The clip's waveform, int16 `[samples]` or `[samples, channels]`."""
+    def read(self, clip: Clip) -> Heard | Unreadable:
+        """The clip's waveform, or why there is none."""
         try:
-            return decode_wav(self._unpacked(clip.member), self._channels)
+            return Heard(decode_wav(self._unpacked(clip.member), self._channels))
         except WaveformError as error:
             return Unreadable(str(error), error.cure)
         except (*DAMAGE, OSError) as error:

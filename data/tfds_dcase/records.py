@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 class WaveformWriter(tfds.core.ExampleWriter):
     """Writes ArrayRecord files without compression, other formats as TFDS does.
 
-    Compression saves an eighth of a recording's bytes and takes half of a reader's time.
+    Compression saves a quarter of a recording's bytes and takes more than half of a reader's time.
     """
 
     def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:

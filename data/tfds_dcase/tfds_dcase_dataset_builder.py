@@ -1,40 +1,44 @@
-"""The TFDS builder of the DCASE Challenge Task 2 data."""
+"""The TFDS builder of the DCASE Challenge Task 2 data and of own recordings."""
 
 import collections
 import functools
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow_datasets as tfds
 
-from tfds_dcase.archives import find_archives, fingerprints, no_archives
-from tfds_dcase.clips import Clip, scan_archives
+from tfds_dcase.clips import Clip
 from tfds_dcase.errors import ArchiveError, Faults
+from tfds_dcase.folder import FOLDER
 from tfds_dcase.index import content_of, write_index
 from tfds_dcase.layouts import DOMAINS, LABELS, LAYOUTS, SAMPLE_RATE
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import Provenance, write_provenance
-from tfds_dcase.reading import ArchiveReader, Unreadable
+from tfds_dcase.reading import Heard, Unreadable
 from tfds_dcase.records import WaveformWriter, in_parallel
+from tfds_dcase.sources import Source, source_of
 from tfds_dcase.waveforms import content_hash
 
 # A shard is held in memory while it is written.
 _SHARD_BYTES = 128 << 20
+# Long recordings that are decoded ahead of the one that is written.
+_AHEAD_BYTES = 256 << 20
 
 
 class Builder(tfds.core.ShardBasedBuilder):
-    """Reads the published zip archives as they are into shards of int16 waveforms.
+    """Reads zip archives as they are, or own recordings, into shards of int16 waveforms.
 
     Splits are named `{dev|eval}_{train|test}_{machine_type}`. Shard by shard, because the usual
     shuffling writer of TFDS spills splits above 1 GB through TensorFlow.
 
     Args:
         machine_types: Build only these and require each; () builds what is there.
+        source: Where the clips come from, in place of `manual_dir` and `machine_types`.
         progress: Shows or reports how far the build is.
         **kwargs: As for every TFDS builder: `config`, `data_dir`, `file_format`.
     """
@@ -47,7 +51,7 @@ class Builder(tfds.core.ShardBasedBuilder):
     BUILDER_CONFIGS: Sequence[tfds.core.BuilderConfig] = [
         tfds.core.BuilderConfig(name=config, description=f"The year's task: {layout.task}")
         for config, layout in LAYOUTS.items()
-    ]
+    ] + [tfds.core.BuilderConfig(name=FOLDER, description="Recordings of your own")]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Download the year's zip archives from https://zenodo.org and put them, as they are, into "
         "`manual_dir/<config>/` or `manual_dir/`. Names and addresses are in the README of "
@@ -58,12 +62,19 @@ class Builder(tfds.core.ShardBasedBuilder):
         self,
         *,
         machine_types: Sequence[str] = (),
+        source: Source | None = None,
         progress: Progress = False,
         file_format: str | None = None,
         **kwargs: Any,
     ) -> None:
+        # The parent asks for the features, which depend on it.
+        self._source = source
         super().__init__(file_format=file_format, **kwargs)
-        self._original_state |= {"machine_types": machine_types, "file_format": file_format}
+        self._original_state |= {
+            "machine_types": machine_types,
+            "source": source,
+            "file_format": file_format,
+        }
         self._machine_types = tuple(machine_types)
         self._progress = progress
         if file_format is None and not self.is_prepared():
@@ -71,7 +82,8 @@ class Builder(tfds.core.ShardBasedBuilder):
             self.info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD, override=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        channels = LAYOUTS[self.builder_config.name].channels
+        source = self._source or source_of(self.builder_config.name, Path())
+        channels = source.channels
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
@@ -108,26 +120,31 @@ class Builder(tfds.core.ShardBasedBuilder):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig | None = None,
     ) -> None:
-        layout = LAYOUTS[self.builder_config.name]
-        manual_dir = Path(dl_manager.manual_dir)
-        found = find_archives(layout, manual_dir, self._machine_types)
-        if found is None:
-            raise no_archives(layout, manual_dir)
-        scan = scan_archives(layout, found)
+        source = self._source or source_of(
+            self.builder_config.name, Path(dl_manager.manual_dir), self._machine_types
+        )
+        scan = source.scan()
         _require_space(scan.clips, Path(self.data_dir))
+        self._reading = source.reading
         self._faults = Faults()
+        self._clipped: dict[str, int] = {}
         self._splits = _splits(scan.clips)
         self._content_hashes: dict[str, dict[str, str]] = {split: {} for split in self._splits}
         with reporting(self._progress, "reading", len(scan.clips)) as self._on_clip:
             super()._download_and_prepare(dl_manager, download_config)
-        self._faults.raise_if_any(f"clips of {layout.config} in {found.folder}")
+        self._faults.raise_if_any(source.title)
         expected = {split: content_of(hashes) for split, hashes in self._content_hashes.items()}
         with reporting(self._progress, "checking", len(scan.clips)) as on_clip:
             write_index(self, Path(self.data_dir), expected, on_clip)
         write_provenance(
             Path(self.data_dir),
             Provenance(
-                self._machine_types, fingerprints(found), found.absent, scan.notes, expected
+                source.machine_types,
+                scan.files,
+                scan.absent,
+                (*scan.notes, *_clipping(self._clipped)),
+                expected,
+                source.options,
             ),
         )
 
@@ -143,21 +160,27 @@ class Builder(tfds.core.ShardBasedBuilder):
         return WaveformWriter(self.info.file_format)
 
     def _examples(self, clips: Sequence[Clip]) -> Iterator[tuple[str, dict[str, Any]]]:
-        channels = LAYOUTS[self.builder_config.name].channels
-        with ArchiveReader(clips[0].archive, channels) as reader:
-            for clip, waveform in zip(clips, in_parallel(reader.read, clips), strict=True):
-                if isinstance(waveform, Unreadable):
+        with self._reading(clips) as read:
+
+            def hear(clip: Clip) -> tuple[Heard | Unreadable, str]:
+                heard = read(clip)
+                return heard, "" if isinstance(heard, Unreadable) else content_hash(heard.waveform)
+
+            heard_clips = in_parallel(hear, clips, _ahead(clips))
+            for clip, (heard, content) in zip(clips, heard_clips, strict=True):
+                if isinstance(heard, Unreadable):
                     # The build goes on only to find the other faults: its output is thrown away.
-                    self._faults.add(clip.where, waveform.what, waveform.cure)
+                    self._faults.add(clip.where, heard.what, heard.cure)
                 else:
-                    yield clip.clip_id, self._example(clip, waveform)
+                    yield clip.clip_id, self._example(clip, heard, content)
                 self._on_clip(clip.size)
 
-    def _example(self, clip: Clip, waveform: npt.NDArray[np.int16]) -> dict[str, Any]:
-        found = content_hash(waveform)
-        self._content_hashes[clip.split][clip.clip_id] = found
+    def _example(self, clip: Clip, heard: Heard, content: str) -> dict[str, Any]:
+        self._content_hashes[clip.split][clip.clip_id] = content
+        if heard.clipped:
+            self._clipped[clip.where] = heard.clipped
         return {
-            "waveform": waveform,
+            "waveform": heard.waveform,
             "clip_id": clip.clip_id,
             "file_name": clip.file_name,
             "machine_type": clip.machine_type,
@@ -166,7 +189,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             "domain": clip.domain,
             "label": clip.label,
             "sample_rate": SAMPLE_RATE,
-            "content_hash": found,
+            "content_hash": content,
         }
 
 
@@ -181,6 +204,22 @@ def _splits(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
 def _shards(clips: Sequence[Clip]) -> list[Sequence[Clip]]:
     count = sum(clip.size for clip in clips) // _SHARD_BYTES + 1
     return [clips[shard::count] for shard in range(min(count, len(clips)))]
+
+
+def _ahead(clips: Sequence[Clip]) -> int:
+    """How many clips may be read before they are written."""
+    largest = max(1, *(clip.size for clip in clips))
+    return min(_AHEAD_BYTES // largest, 2 * (os.cpu_count() or 1))
+
+
+def _clipping(clipped: Mapping[str, int]) -> Iterator[str]:
+    """The remark on samples that did not fit into 16 bits, where there are some."""
+    if clipped:
+        worst = max(clipped, key=clipped.__getitem__)
+        yield (
+            f"{sum(clipped.values())} samples of {len(clipped)} recordings lay beyond full scale and "
+            f"were clipped, most of them ({clipped[worst]}) in {worst}"
+        )
 
 
 def _require_space(clips: Sequence[Clip], folder: Path) -> None:

@@ -14,7 +14,7 @@ _AGAIN = "Download or pack the archive again"
 
 # libsndfile reads what is there and keeps quiet; only its log tells that the header promised
 # something else ("data : 320000 (should be 1000)", or data left over behind the promised end).
-_SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_SHORT_DATA = re.compile(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
 _LEFT_OVER = re.compile(r"^\*\*\* .*Exiting parser", re.MULTILINE)
 
 
@@ -55,9 +55,9 @@ def decode_wav(wav: bytes, channels: int = 1) -> npt.NDArray[np.int16]:
 
 
 def content_hash(waveform: npt.NDArray[np.int16]) -> str:
-    """BLAKE2b-128 of the samples as little-endian int16, channels interleaved: 32 hexadecimal digits."""
+    """SHA-256 of the samples as little-endian int16, channels interleaved: 64 hexadecimal digits."""
     samples = np.ascontiguousarray(waveform, "<i2")
-    return hashlib.blake2b(samples.data, digest_size=16).hexdigest()
+    return hashlib.sha256(samples.data).hexdigest()
 
 
 def _check_format(file: soundfile.SoundFile, channels: int) -> None:
@@ -73,14 +73,19 @@ def _check_format(file: soundfile.SoundFile, channels: int) -> None:
         raise WaveformError(f"has {file.channels} channels, not {channels}", convert)
 
 
-def _check_length(file: soundfile.SoundFile) -> None:
+def length_fault(file: soundfile.SoundFile) -> str | None:
+    """How the header's length differs from what is there; None where they agree or that is untold."""
     log = file.extra_info
     if short := _SHORT_DATA.search(log):
         promised, there = short.groups()
-        what = f"has a wrong header or is cut off: {promised} bytes promised, {there} there"
-        raise WaveformError(what, _AGAIN)
+        return f"has a wrong header or is cut off: {promised} bytes promised, {there} there"
     if _LEFT_OVER.search(log):
-        what = f"has a wrong header: bytes follow the {file.frames} samples that it promises"
-        raise WaveformError(what, _AGAIN)
+        return f"has a wrong header: bytes follow the {file.frames} samples that it promises"
+    return None
+
+
+def _check_length(file: soundfile.SoundFile) -> None:
+    if fault := length_fault(file):
+        raise WaveformError(fault, _AGAIN)
     if file.frames == 0:
         raise WaveformError("is empty (0 samples)", "Remove the clip, or download it again")

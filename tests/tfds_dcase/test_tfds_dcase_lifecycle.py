@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import soundfile
 import tfds_dcase
-from tfds_dcase.layouts import LAYOUTS
 from tfds_dcase.preparation import _lock
 
 FOLDER = f"tfds_dcase/dcase2020/{tfds_dcase.Builder.VERSION}"
@@ -174,7 +173,7 @@ def test_a_kill_between_the_two_renamings_loses_nothing(tmp_path: Path) -> None:
 
 def test_two_builds_of_one_dataset_do_not_meet(tmp_path: Path) -> None:
     pack(tmp_path / "archives")
-    with _lock(tmp_path, LAYOUTS["dcase2020"]):
+    with _lock(tmp_path, "dcase2020"):
         with pytest.raises(tfds_dcase.ArchiveError, match="another process is preparing"):
             tfds_dcase.prepare(2020, tmp_path / "archives", tmp_path)
 

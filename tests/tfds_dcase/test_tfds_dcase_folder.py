@@ -1,0 +1,228 @@
+"""A folder of own recordings, or a table of them, becomes a dataset like that of a year."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow_datasets as tfds
+import tfds_dcase
+
+from tests.tfds_dcase.own_recordings import clips, labels, notes, waveform, write
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "label"),
+    [
+        ("fan/a.wav", "train", "normal"),
+        ("fan/train/a.wav", "train", "normal"),
+        ("fan/Train/2024/line 3/a.wav", "train", "normal"),
+        ("fan/normal/a.wav", "train", "normal"),
+        ("fan/normalized/a.wav", "train", "normal"),
+        ("fan/test_bench/a.wav", "train", "normal"),
+        ("fan/test/a.wav", "test", "unknown"),
+        ("fan/TEST/a.WAV", "test", "unknown"),
+        ("fan/2024/test/deep/er/a.wav", "test", "unknown"),
+        ("fan/test/normal/a.wav", "test", "normal"),
+        ("fan/test/normal-3.wav", "test", "normal"),
+        ("fan/test/Normal2/a.wav", "test", "normal"),
+        ("fan/test/normalized/a.wav", "test", "unknown"),
+        ("fan/test/anomaly/a.wav", "test", "anomaly"),
+        ("fan/test/anomalous_belt.wav", "test", "anomaly"),
+        ("fan/test/AnomalyBelt/a.wav", "test", "anomaly"),
+        ("fan/test/anomalies/a.wav", "test", "anomaly"),
+        ("fan/abnormal/a.wav", "test", "anomaly"),
+        ("fan/train/anomaly_1.wav", "test", "anomaly"),
+        ("fan/section_00_source_train_normal_0000_noAttribute.wav", "train", "normal"),
+        ("fan/section_00_source_test_anomaly_0000.wav", "test", "anomaly"),
+        ("fan/section_00_target_test_normal_0000_vel_6.wav", "test", "normal"),
+        ("fan/test/section_00_0000.wav", "test", "unknown"),
+        ("fan/test/id_00_00000000.wav", "test", "unknown"),
+        ("fan/test/anomaly_id_00_00000000.wav", "test", "anomaly"),
+    ],
+)
+def test_part_and_label_come_from_names(name: str, part: str, label: str, tmp_path: Path) -> None:
+    """Beside an ordinary recording, so that a machine type of anomalies alone can be built, too."""
+    write(tmp_path / "own", name, "pump/b.wav")
+    assert labels(clips(tmp_path / "own", tmp_path / "data").values())[name] == (part, label)
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "domain", "attributes"),
+    [
+        ("fan/a.wav", "section_00", "source", ""),
+        ("fan/section_03/train/a.wav", "section_03", "source", ""),
+        ("fan/id_00/abnormal/a.wav", "id_00", "source", ""),
+        ("fan/target/a.wav", "section_00", "target", ""),
+        ("fan/target_test/a.wav", "section_00", "target", ""),
+        ("fan/section_02_target_train_normal_0001_vel_6_mic_1.wav", "section_02", "target", "vel_6_mic_1"),
+        ("fan/section_02_source_train_normal_0001_noAttribute.wav", "section_02", "source", ""),
+        ("fan/section_01/section_01_0001.wav", "section_01", "source", ""),
+        ("fan/train/normal_id_06_00000000.wav", "id_06", "source", ""),
+    ],
+)  # fmt: skip
+def test_section_domain_and_attributes_come_from_names(
+    name: str, section: str, domain: str, attributes: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "own", name)
+    clip = clips(tmp_path / "own", tmp_path / "data")[name]
+    assert (clip.section, clip.domain, clip.attributes) == (section, domain, attributes)
+
+
+def test_records_have_the_schema_and_names_of_a_year(tmp_path: Path) -> None:
+    """Spaces, other scripts, equal base names and names that differ by their ending alone are fine."""
+    names = [
+        "fan/train/a.wav",
+        "fan/train/a.flac",
+        "fan/train/line 3/a.wav",
+        "fan/test/機械 音.wav",
+        "Lüfter-2_neu/train/größe.wav",
+    ]
+    write(tmp_path / "own", *names)
+    built = tfds_dcase.prepare("folder", tmp_path / "own", tmp_path)
+    assert set(built.info.splits) == {
+        "dev_train_fan",
+        "dev_test_fan",
+        "dev_train_Lüfter-2_neu",
+    }
+    reader = tfds.builder_from_directory(built.data_path)
+    index = tfds_dcase.read_index(tfds_dcase.dataset_folder("folder", tmp_path))
+    assert {clip.clip_id for clip in index} == {f"folder/dev/{name}" for name in names}
+    for clip in index:
+        record = reader.as_data_source(clip.split)[clip.position]
+        np.testing.assert_array_equal(record["waveform"], waveform(clip.file_name)[:, 0])
+        assert record["file_name"].decode() == clip.file_name
+        assert (clip.machine_type, clip.sample_rate) == (clip.file_name.split("/")[0], 16000)
+    year = tfds_dcase.Builder(config="dcase2020", data_dir=tmp_path)
+    assert reader.info.features.keys() == year.info.features.keys()
+    assert len(tfds_dcase.load("folder", tmp_path).as_data_source("dev_train_fan")) == 3
+
+
+@pytest.mark.parametrize(
+    ("channel", "shape"), [("mean", (None,)), ("second", (None,)), ("all", (None, 3))]
+)
+def test_the_number_of_channels_survives_in_the_dataset(
+    channel: str, shape: tuple[int | None, ...], tmp_path: Path
+) -> None:
+    write(tmp_path / "own", "fan/a.wav", channels=3)
+    tfds_dcase.prepare("folder", tmp_path / "own", tmp_path, channel=channel)
+    reader = tfds.builder_from_directory(tfds_dcase.dataset_folder("folder", tmp_path))
+    assert reader.info.features["waveform"].shape == shape
+    stored = reader.as_data_source("dev_train_fan")[0]["waveform"]
+    whole = waveform("fan/a.wav", 3)
+    wanted = {"mean": np.rint(whole.mean(axis=1)), "second": whole[:, 1], "all": whole}
+    np.testing.assert_array_equal(stored, wanted[channel])
+
+
+def test_mono_recordings_with_all_channels_are_as_those_of_a_year(tmp_path: Path) -> None:
+    write(tmp_path / "own", "fan/a.wav")
+    built = tfds_dcase.prepare("folder", tmp_path / "own", tmp_path, channel="all")
+    assert built.info.features["waveform"].shape == (None,)
+
+
+def test_the_summary_tells_what_was_moved_resampled_clipped_and_left_out(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    write(own, "fan/train/a.wav", "fan/train/anomaly.wav", "fan/anomaly/b.wav", "pump/test/c.wav")
+    write(own, "fan/train/d.wav", "fan/train/e.wav", rate=8000)
+    write(own, "fan/train/f.wav", rate=44100)
+    loud = np.array([0.0, 1.5, -1.5, 2.0])
+    soundfile.write(own / "fan/g.wav", loud, 16000, subtype="FLOAT")
+    for name in ("readme.txt", "fan/a.mp3", "fan/b.mp3", ".DS_Store", "fan/._a.wav", ".git/x.wav"):
+        (own / name).parent.mkdir(exist_ok=True)
+        (own / name).write_bytes(b"x")
+    (own / "fan/link.wav").symlink_to(own / "fan/g.wav")
+    (own / "elsewhere").symlink_to(tmp_path)
+    (own / "notes").mkdir()
+    clips(own, tmp_path / "data")
+    text = notes(tmp_path / "data")
+    assert "2 anomalies lay outside the test part" in text
+    assert "3 recordings were resampled to 16 kHz: 2 from 8000 Hz, 1 from 44100 Hz" in text
+    assert "3 samples of 1 recordings lay beyond full scale" in text
+    assert "(3) in fan/g.wav" in text
+    assert "3 files are no recordings by their endings and were left out: 2 .mp3, 1 .txt" in text
+    assert "2 symbolic links were left out" in text
+    assert "nothing to train on for pump" in text
+
+
+def test_an_orderly_folder_gets_no_remarks(tmp_path: Path) -> None:
+    write(tmp_path / "own", "fan/train/a.wav", "fan/test/anomaly/b.wav")
+    clips(tmp_path / "own", tmp_path / "data")
+    assert notes(tmp_path / "data").splitlines()[-1].startswith("all ")
+
+
+def test_chosen_machine_types_alone_are_read(tmp_path: Path) -> None:
+    """A fault in the others is no hindrance."""
+    write(tmp_path / "own", "fan/a.wav", "pump/test/normal/anomaly.wav", "slide r/a.wav")
+    found = clips(tmp_path / "own", tmp_path / "data", machine_types=["fan"])
+    assert set(found) == {"fan/a.wav"}
+    with pytest.raises(tfds_dcase.ArchiveError, match=r"no machine type 'Fan': did you mean fan\?"):
+        clips(tmp_path / "own", tmp_path / "other", machine_types=["Fan"])
+
+
+def write_table(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    return path
+
+
+def test_a_table_says_exactly_which_recordings_are_taken_and_what_they_are(tmp_path: Path) -> None:
+    """Whatever their names say; from beside the table or below the folder; cells may be empty."""
+    write(tmp_path / "own", "anomaly/test 1.wav", "b.wav", "c.wav", "d.wav", "e.wav", "not.wav")
+    write(tmp_path / "lists", "beside.flac")
+    table = write_table(
+        tmp_path / "lists" / "clips.csv",
+        "machine_type,file,section,domain,label,part,attributes",
+        "fan,anomaly/test 1.wav,id_02,target,,train,speed_3",
+        "fan,b.wav,,,,test,",
+        "",
+        "fan,c.wav,,unknown,normal,test,",
+        'pump,./d.wav,,,anomaly,,"a,b"',
+        "pump,beside.flac,,,,,",
+    )
+    found = clips(tmp_path / "own", tmp_path / "data", table=table)
+    known = {
+        name: (clip.split, clip.section, clip.domain, clip.label, clip.attributes)
+        for name, clip in found.items()
+    }
+    assert known == {
+        "anomaly/test 1.wav": ("dev_train_fan", "id_02", "target", "normal", "speed_3"),
+        "b.wav": ("dev_test_fan", "section_00", "source", "unknown", ""),
+        "c.wav": ("dev_test_fan", "section_00", "unknown", "normal", ""),
+        "d.wav": ("dev_test_pump", "section_00", "source", "anomaly", "a,b"),
+        "beside.flac": ("dev_train_pump", "section_00", "source", "normal", ""),
+    }
+
+
+def test_a_table_of_two_columns_is_enough(tmp_path: Path) -> None:
+    write(tmp_path / "own", "a.wav", "b.wav")
+    table = write_table(tmp_path / "own" / "t.csv", "file,machine_type", "a.wav,fan", "b.wav,pump")
+    found = clips(tmp_path / "own", tmp_path / "data", table=table, machine_types=["pump"])
+    assert labels(found.values()) == {"b.wav": ("train", "normal")}
+
+
+def test_a_machine_type_may_bear_any_name_that_a_split_can_bear(tmp_path: Path) -> None:
+    write(
+        tmp_path / "own",
+        "normal_pump/a.wav",
+        "train-brake/a.wav",
+        "3D_Printer/a.wav",
+        "id_00/a.wav",
+    )
+    built = tfds_dcase.prepare("folder", tmp_path / "own", tmp_path)
+    names = {clip.machine_type for clip in tfds_dcase.read_index(built.data_path)}
+    assert names == {"normal_pump", "train-brake", "3D_Printer", "id_00"}
+
+
+def test_the_builder_works_through_plain_tfds_calls(tmp_path: Path) -> None:
+    write(tmp_path / "own", "fan/a.wav", "fan/b.wav")
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path / "own", try_download_gcs=False)
+    builder = tfds_dcase.Builder(config="folder", data_dir=tmp_path / "data")
+    pickle.loads(pickle.dumps(builder)).download_and_prepare(download_config=config)  # noqa: S301
+    assert len(tfds_dcase.load("folder", tmp_path / "data").as_data_source("dev_train_fan")) == 2
+
+
+def test_a_folder_given_as_a_link_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "own", "fan/a.wav")
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    assert set(clips(tmp_path / "link", tmp_path / "data")) == {"fan/a.wav"}
