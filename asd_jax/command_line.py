@@ -20,7 +20,9 @@ _VERSION = flags.DEFINE_string(
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory of the run, in place of runs/<version>."
 )
-_DATASET = flags.DEFINE_string("dataset", None, "Prepared data set: dcase2020 or 2020, and so on; folder for own recordings.")
+_DATASET = flags.DEFINE_string(
+    "dataset", None, "Prepared data set: dcase2020 or 2020, and so on; folder for own recordings."
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets.")
 _MODE = flags.DEFINE_enum(
     "mode",

@@ -1,7 +1,6 @@
 """Prepared clips by position, and which of them a run uses."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -83,7 +82,7 @@ def all_clips(dataset: str, data_dir: str) -> list[ClipInfo]:
         tfds_dcase.ArchiveError: it is not prepared.
     """
     builder = tfds_dcase.load(dataset, data_dir)
-    return tfds_dcase.read_index(Path(builder.data_path))
+    return tfds_dcase.read_index(builder.data_path)
 
 
 def select_clips(

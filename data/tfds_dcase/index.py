@@ -4,12 +4,14 @@ import collections
 import csv
 import dataclasses
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.records import in_parallel
@@ -69,7 +71,7 @@ def content_of(content_hashes: Mapping[str, str]) -> SplitContent:
     return SplitContent(len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
-def read_index(folder: Path | str) -> list[ClipInfo]:
+def read_index(folder: epath.PathLike) -> list[ClipInfo]:
     """Reads `clips.csv` of a prepared dataset.
 
     Args:
@@ -81,11 +83,11 @@ def read_index(folder: Path | str) -> list[ClipInfo]:
     Raises:
         ArchiveError: The dataset is not finished.
     """
-    path = Path(folder) / INDEX
+    path = epath.Path(folder) / INDEX
     if not path.is_file():
         raise ArchiveError(f"{path} is not there: the dataset is unfinished. Run launch/prepare.py")
-    with path.open(newline="", encoding="utf-8") as file:
-        return [_clip_info(row) for row in csv.DictReader(file)]
+    text = path.read_text(encoding="utf-8")
+    return [_clip_info(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
 
 
 def _clip_info(row: Mapping[str, str]) -> ClipInfo:
@@ -94,7 +96,7 @@ def _clip_info(row: Mapping[str, str]) -> ClipInfo:
     return ClipInfo(**columns | numbers)
 
 
-def is_complete(builder: tfds.core.DatasetBuilder, folder: Path) -> bool:
+def is_complete(builder: tfds.core.DatasetBuilder, folder: epath.Path) -> bool:
     """Whether `folder` has an index with a row for each of the builder's records."""
     if not (folder / INDEX).is_file():
         return False

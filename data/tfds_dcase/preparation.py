@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.folder import FOLDER
@@ -55,8 +56,13 @@ def prepare(
     own_table = Path(table).expanduser() if table else None
     source = source_of(dataset, Path(archives).expanduser(), machine_types, own_table, channel)
     _check_file_format(file_format)
+    if "://" in str(data_dir):
+        raise ArchiveError(
+            f"{data_dir} cannot be written to in one step, as a whole dataset must be. Prepare it on "
+            "a local disk and copy the folder; it is read from there as it is"
+        )
     data_dir = Path(data_dir).expanduser()
-    folder = dataset_folder(source.config, data_dir)
+    folder = Path(dataset_folder(source.config, data_dir))
     with _lock(data_dir, source.config):
         _clear_staging(source.config, data_dir, folder)
         if folder.is_dir() and not rebuild:
@@ -66,24 +72,24 @@ def prepare(
         staging = _staging(source.config, data_dir)
         try:
             _build(source, staging, file_format, progress)
-            _swap(dataset_folder(source.config, staging), folder, staging)
+            _swap(Path(dataset_folder(source.config, staging)), folder, staging)
         finally:
             _clear_staging(source.config, data_dir, folder)
     return tfds.builder_from_directory(folder)
 
 
-def load(dataset: str | int, data_dir: Path | str = "datasets") -> tfds.core.DatasetBuilder:
+def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core.DatasetBuilder:
     """The builder of a prepared dataset, for `builder.as_data_source(split)`.
 
     Args:
         dataset: The year, `dcase2020` or `2020`, or `folder`.
-        data_dir: Where prepared datasets lie.
+        data_dir: Where prepared datasets lie, on a disk or in shared storage (`gs://...`).
 
     Raises:
         ArchiveError: The dataset is not prepared or not finished.
     """
     config = config_of(dataset)
-    folder = dataset_folder(config, Path(data_dir))
+    folder = dataset_folder(config, data_dir)
     if folder.is_dir():
         builder = tfds.builder_from_directory(folder)
         if is_complete(builder, folder):
@@ -95,10 +101,10 @@ def load(dataset: str | int, data_dir: Path | str = "datasets") -> tfds.core.Dat
     )
 
 
-def dataset_folder(dataset: str | int, data_dir: Path | str) -> Path:
+def dataset_folder(dataset: str | int, data_dir: epath.PathLike) -> epath.Path:
     """The version directory of a dataset."""
     version = str(Builder.VERSION)
-    return Path(data_dir).expanduser() / Builder.name / config_of(dataset) / version
+    return epath.Path(data_dir).expanduser() / Builder.name / config_of(dataset) / version
 
 
 def _check_file_format(file_format: str) -> None:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from etils import epath
+
 from tfds_dcase.archives import Fingerprint
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.index import SplitContent
@@ -39,7 +41,7 @@ def write_provenance(folder: Path, provenance: Provenance) -> None:
     (folder / PROVENANCE).write_text(text + "\n", encoding="utf-8")
 
 
-def read_provenance(folder: Path) -> Provenance:
+def read_provenance(folder: epath.Path | Path) -> Provenance:
     """Reads `archives.json` of a dataset's version directory.
 
     Raises:

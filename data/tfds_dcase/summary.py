@@ -2,7 +2,8 @@
 
 import collections
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+
+from etils import epath
 
 from tfds_dcase.index import ClipInfo, read_index
 from tfds_dcase.layouts import STAGES, layout_of
@@ -12,7 +13,7 @@ _COUNTS = ("train normal", "test normal", "test anomaly", "test unknown")
 _COLUMNS = ("machine type", "section", "domain", *_COUNTS, "hours")
 
 
-def summary(folder: Path | str) -> str:
+def summary(folder: epath.PathLike) -> str:
     """Clips by stage, machine type, section, domain and label with hours, then what was absent.
 
     Args:
@@ -22,7 +23,7 @@ def summary(folder: Path | str) -> str:
         ArchiveError: The dataset is not finished.
     """
     clips = read_index(folder)
-    provenance = read_provenance(Path(folder))
+    provenance = read_provenance(epath.Path(folder))
     blocks = [
         f"{STAGES[stage]} data\n{_table(of_stage)}"
         for stage in STAGES
@@ -34,8 +35,8 @@ def summary(folder: Path | str) -> str:
     return "\n\n".join(blocks)
 
 
-def _absent(provenance: Provenance, folder: Path | str) -> Iterator[str]:
-    for kind in layout_of(Path(folder).parent.name).kinds:
+def _absent(provenance: Provenance, folder: epath.PathLike) -> Iterator[str]:
+    for kind in layout_of(epath.Path(folder).parent.name).kinds:
         types = [name for name in kind.machine_types if kind.file_name(name) in provenance.absent]
         if len(types) == len(kind.machine_types):
             types = [f"all {len(types)}"]

@@ -185,6 +185,15 @@ def test_an_unprepared_dataset_names_the_command(tmp_path: Path) -> None:
         tfds_dcase.read_index(tmp_path)
 
 
+def test_shared_storage_is_read_by_its_address_and_not_built_in(tmp_path: Path) -> None:
+    """An address is no local path: `gs://` must not become `gs:/`."""
+    folder = str(tfds_dcase.dataset_folder(2020, "gs://bucket/datasets"))
+    assert folder == f"gs://bucket/datasets/{FOLDER}"
+    pack(tmp_path / "archives")
+    with pytest.raises(tfds_dcase.ArchiveError, match=r"Prepare it on a local disk and copy"):
+        tfds_dcase.prepare(2020, tmp_path / "archives", "gs://bucket/datasets")
+
+
 def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = Path(__file__).parents[2] / "launch" / "prepare.py"
     return subprocess.run(
