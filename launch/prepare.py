@@ -3,6 +3,7 @@
 python launch/prepare.py --dataset=2020 --archives=~/dcase2020
 python launch/prepare.py --dataset=2020 --download --machine_types=fan
 python launch/prepare.py --dataset=folder --archives=~/my_machines
+python launch/prepare.py --dataset=2020 --verify
 """
 
 import sys
@@ -48,11 +49,14 @@ _FILE_FORMAT = flags.DEFINE_enum(
 _REBUILD = flags.DEFINE_bool(
     "rebuild", False, "Build again; the old dataset stays until the new one is complete."
 )
+_VERIFY = flags.DEFINE_bool(
+    "verify", False, "Read the prepared dataset again; exit with 1 where it is not what was built."
+)
 
 flags.register_multi_flags_validator(
-    ["archives", "download"],
-    lambda given: given["archives"] is not None or given["download"],
-    message="Flag --archives must have a value other than None, or --download must be given.",
+    ["archives", "download", "verify"],
+    lambda given: given["archives"] is not None or given["download"] or given["verify"],
+    message="Flag --archives must have a value, or --download or --verify be given.",
 )
 
 
@@ -69,6 +73,14 @@ def fetch(archives: str) -> None:
     print("\n".join([f"{len(report.fetched)} archives came to {report.folder}", *report.notes]))
 
 
+def verify() -> None:
+    """Prints what is in the prepared dataset, its faults and remarks."""
+    verified = tfds_dcase.verify(_DATASET.value, _DATA_DIR.value, progress=True)
+    print(f"\n{verified}")
+    if verified.faults:
+        sys.exit(1)
+
+
 def main(argv: Sequence[str]) -> None:
     """Prepares the dataset and prints its table of clips."""
     if len(argv) > 1:
@@ -80,6 +92,8 @@ def main(argv: Sequence[str]) -> None:
         logging.set_verbosity(logging.WARNING)
     archives = _ARCHIVES.value or "archives"
     try:
+        if _VERIFY.value:
+            return verify()
         if _DOWNLOAD.value:
             fetch(archives)
         builder = tfds_dcase.prepare(

@@ -1,7 +1,7 @@
 """DCASE Challenge Task 2 data as a TFDS dataset, without TensorFlow.
 
 `download` fetches a year's published zip archives, `prepare` builds the dataset from them, `load`
-gives its builder, `read_index` lists its clips and `summary` counts them.
+gives its builder, `read_index` lists its clips, `summary` counts them and `verify` reads all again.
 """
 
 from tfds_dcase.checksums import VerificationReport, verify_archives
@@ -12,12 +12,14 @@ from tfds_dcase.preparation import dataset_folder, load, prepare
 from tfds_dcase.records import waveform_of
 from tfds_dcase.summary import summary
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
+from tfds_dcase.verification import Verification, verify
 
 __all__ = [
     "ArchiveError",
     "Builder",
     "ClipInfo",
     "DownloadReport",
+    "Verification",
     "VerificationReport",
     "dataset_folder",
     "download",
@@ -25,6 +27,7 @@ __all__ = [
     "prepare",
     "read_index",
     "summary",
+    "verify",
     "verify_archives",
     "waveform_of",
 ]

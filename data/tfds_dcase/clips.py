@@ -18,6 +18,7 @@ from tfds_dcase.layouts import YearLayout
 
 # Half an hour of 16 kHz audio: more than any clip, small enough to read in one go.
 _LARGEST_CLIP = 64 << 20
+_LARGEST_TABLE = 4 << 20
 _IGNORED_SUFFIXES = {".txt", ".md", ".pdf", ".csv", ".json"}
 _IGNORED_NAMES = {"LICENSE", "LICENCE", "README", "Thumbs.db"}
 _ATTRIBUTES = re.compile(r"attributes_\d{2}\.csv")
@@ -98,7 +99,11 @@ def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faul
             infos = _safe_members(archive, opened.infolist(), faults)
             attributes = read_attributes(
                 archive.path.name,
-                {info.filename: opened.read(info) for info in infos if _holds_attributes(info)},
+                {
+                    info.filename: _unpacked(opened, info)
+                    for info in infos
+                    if _holds_attributes(info)
+                },
                 faults,
             )
     except DAMAGE:
@@ -114,6 +119,12 @@ def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faul
     if len(clips) == len(members):
         _require_train(archive, clips, faults)
     return _with_attributes(archive, clips, attributes)
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with archive.open(info) as member:
+        # Without a limit, a member that declares little may fill the memory.
+        return member.read(info.file_size)
 
 
 def _zip_state(path: Path) -> str:
@@ -151,12 +162,18 @@ def _danger(info: zipfile.ZipInfo) -> str | None:
     path = PurePosixPath(info.orig_filename.replace("\\", "/"))
     if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         return "path climbs out of the archive's folder"
+    if not info.filename:
+        return "has no name"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "is a symbolic link"
     if info.flag_bits & 0x1:
         return "is encrypted"
-    if info.file_size > _LARGEST_CLIP:
-        return f"is larger ({info.file_size} bytes) than any clip"
+    # Python unpacks other methods without a limit, and no published archive uses them.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"is packed by method {info.compress_type}, neither stored nor deflated"
+    if info.file_size > (_LARGEST_TABLE if _holds_attributes(info) else _LARGEST_CLIP):
+        kind = "table of attributes" if _holds_attributes(info) else "clip"
+        return f"is larger ({info.file_size} bytes) than any {kind}"
     return None
 
 

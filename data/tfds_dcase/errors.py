@@ -24,7 +24,7 @@ class Faults:
             cure: What the user does about it.
         """
         # Names come out of foreign archives: control characters must not reach a terminal.
-        self.lines.append(f"{_printable(where)}: {_printable(what)}. {cure}")
+        self.lines.append(f"{printable(where)}: {printable(what)}. {cure}")
 
     def raise_if_any(self, task: str) -> None:
         """Raises ArchiveError naming `task` and the faults when there are some."""
@@ -37,5 +37,6 @@ class Faults:
         raise ArchiveError("\n  ".join([heading, *self.lines[:_LISTED]]))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, its control characters written out."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

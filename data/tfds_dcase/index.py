@@ -86,8 +86,13 @@ def read_index(folder: epath.PathLike) -> list[ClipInfo]:
     path = epath.Path(folder) / INDEX
     if not path.is_file():
         raise ArchiveError(f"{path} is not there: the dataset is unfinished. Run launch/prepare.py")
-    text = path.read_text(encoding="utf-8")
-    return [_clip_info(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    try:
+        text = path.read_text(encoding="utf-8")
+        return [_clip_info(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise ArchiveError(
+            f"{path} is damaged ({error}). Remove it and run launch/prepare.py, which writes it again"
+        ) from error
 
 
 def _clip_info(row: Mapping[str, str]) -> ClipInfo:
@@ -141,28 +146,34 @@ def read_back(
     builder: tfds.core.DatasetBuilder, split: str, on_clip: Callable[[int], None]
 ) -> Iterator[ClipInfo]:
     """What the records of a split say, with the content hash of the waveform that is there now."""
-    features = builder.info.features
 
     def examine(numbered: tuple[int, Mapping[str, Any]]) -> ClipInfo:
-        position, record = numbered
-        return ClipInfo(
-            split=split,
-            position=position,
-            clip_id=record["clip_id"].decode(),
-            file_name=record["file_name"].decode(),
-            machine_type=record["machine_type"].decode(),
-            section=record["section"].decode(),
-            domain=features["domain"].int2str(int(record["domain"])),
-            label=features["label"].int2str(int(record["label"])),
-            attributes=record["attributes"].decode(),
-            sample_rate=int(record["sample_rate"]),
-            samples=len(record["waveform"]),
-            content_hash=content_hash(record["waveform"]),
-        )
+        return clip_info(builder, split, *numbered)
 
     for clip in in_parallel(examine, enumerate(_records(builder, split)), _ahead(builder, split)):
         on_clip(2 * clip.samples)
         yield clip
+
+
+def clip_info(
+    builder: tfds.core.DatasetBuilder, split: str, position: int, record: Mapping[str, Any]
+) -> ClipInfo:
+    """What a record says, with the content hash of the waveform that is there now."""
+    features, waveform = builder.info.features, record["waveform"]
+    return ClipInfo(
+        split=split,
+        position=position,
+        clip_id=record["clip_id"].decode(),
+        file_name=record["file_name"].decode(),
+        machine_type=record["machine_type"].decode(),
+        section=record["section"].decode(),
+        domain=features["domain"].int2str(int(record["domain"])),
+        label=features["label"].int2str(int(record["label"])),
+        attributes=record["attributes"].decode(),
+        sample_rate=int(record["sample_rate"]),
+        samples=len(waveform),
+        content_hash=content_hash(waveform),
+    )
 
 
 def _records(builder: tfds.core.DatasetBuilder, split: str) -> Iterable[Mapping[str, Any]]:

@@ -1,8 +1,10 @@
 """Prepares a dataset of a year or of own recordings, or finds the prepared one."""
 
 import contextlib
+import errno
 import fcntl
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ from tfds_dcase.provenance import read_provenance
 from tfds_dcase.sources import Source, config_of, source_of
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
 
+# Full, a quota reached, a file too large for the file system, broken, or mounted read-only.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 FILE_FORMATS = ("array_record", "tfrecord")
 
 
@@ -71,8 +75,9 @@ def prepare(
             return builder
         staging = _staging(source.config, data_dir)
         try:
-            _build(source, staging, file_format, progress)
-            _swap(Path(dataset_folder(source.config, staging)), folder, staging)
+            with _telling_of_disk(data_dir):
+                _build(source, staging, file_format, progress)
+                _swap(Path(dataset_folder(source.config, staging)), folder, staging)
         finally:
             _clear_staging(source.config, data_dir, folder)
     return tfds.builder_from_directory(folder)
@@ -130,6 +135,20 @@ def _lock(data_dir: Path, config: str) -> Iterator[None]:
                 f"another process is preparing {config} in {data_dir}. Wait for it to end"
             ) from error
         yield
+
+
+@contextlib.contextmanager
+def _telling_of_disk(data_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    # ArrayRecord raises RuntimeError with the system's words in it.
+    except (OSError, RuntimeError) as error:
+        if any(os.strerror(number) in str(error) for number in _DISK):
+            raise ArchiveError(
+                f"the disk of {data_dir} cannot take the dataset ({error}). Make room, or choose "
+                "another data_dir; an earlier dataset is as it was"
+            ) from error
+        raise
 
 
 def _staging(config: str, data_dir: Path) -> Path:

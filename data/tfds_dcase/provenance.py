@@ -59,7 +59,7 @@ def read_provenance(folder: epath.Path | Path) -> Provenance:
             # Datasets of version 1.1.0 were also written before there were options.
             dict(stored.get("options", {})),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(
             f"{path} is missing or damaged ({error}): what the dataset was built from is unknown. "
             "Prepare it again with --rebuild"

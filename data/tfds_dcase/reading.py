@@ -62,19 +62,20 @@ class ArchiveReader:
     def read(self, clip: Clip) -> Heard | Unreadable:
         """The clip's waveform, or why there is none."""
         try:
-            return Heard(decode_wav(self._unpacked(clip.member), self._channels))
+            return Heard(decode_wav(self._unpacked(clip), self._channels))
         except WaveformError as error:
             return Unreadable(str(error), error.cure)
         except (*DAMAGE, OSError) as error:
             cure = "The archive is damaged: download it again"
             return Unreadable(f"cannot be unpacked ({error})", cure)
 
-    def _unpacked(self, member: str) -> bytes:
+    def _unpacked(self, clip: Clip) -> bytes:
         # Opening and closing count the archive's users, which threads must not do at the same time.
         with self._lock:
-            file = self._archive.open(member)
+            file = self._archive.open(clip.member)
         try:
-            return file.read()
+            # Without a limit, a member that declares little may fill the memory.
+            return file.read(clip.size)
         finally:
             with self._lock:
                 file.close()

@@ -213,6 +213,22 @@ def test_the_launcher_prints_the_table_or_the_error_without_a_traceback(tmp_path
     assert "Traceback" not in failed.stderr
 
 
+def test_the_launcher_verifies_and_its_exit_status_tells(tmp_path: Path) -> None:
+    pack(tmp_path / "archives")
+    tfds_dcase.prepare(2020, tmp_path / "archives", tmp_path)
+    flags = ("--dataset=2020", f"--data_dir={tmp_path}", "--verify")
+    sound = launch(*flags)
+    assert sound.returncode == 0, sound.stderr
+    shard = next((tmp_path / FOLDER).glob("*.array_record*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    damaged = launch(*flags)
+    assert damaged.returncode == 1
+    assert shard.name in damaged.stdout
+    assert "Traceback" not in damaged.stderr
+
+
 def test_neither_tensorflow_nor_asd_jax_is_imported(tmp_path: Path) -> None:
     pack(tmp_path / "archives")
     program = (
