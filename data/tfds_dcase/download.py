@@ -3,9 +3,8 @@
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tfds_dcase.archives import Archive, check_machine_types
 from tfds_dcase.checksums import Digests, Recorded, damage_of, read_checksums, record
 from tfds_dcase.errors import ArchiveError, Faults
 from tfds_dcase.layouts import STAGES, layout_of
+from tfds_dcase.locks import locked
 from tfds_dcase.progress import Progress
 from tfds_dcase.traffic import Traffic
 from tfds_dcase.transfer import BrokenOffError, WrongFileError, check, fetch, part_of
@@ -97,7 +97,7 @@ def download(
         raise ArchiveError(f"{connections} connections cannot fetch anything. Allow at least 1")
     folder = Path(archives).expanduser() / layout.config
     wanted = published_archives(layout, folder, machine_types, stages)
-    with _lock(folder):
+    with locked(folder / ".download.lock", f"downloading into {folder}"):
         recorded = read_checksums(folder)
         missing = [archive for archive in wanted if not archive.path.exists()]
         new = [archive for archive in wanted if archive.path.name not in recorded]
@@ -121,26 +121,6 @@ def download(
     fetched = tuple(archive.path for archive in missing)
     kept = tuple(archive.path for archive in wanted if archive not in missing)
     return DownloadReport(folder, fetched, kept, tuple(notes))
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".download.lock").open("w")
-    except OSError as error:
-        raise ArchiveError(
-            f"{folder} cannot be written to ({error.strerror}). Permit it, or name another folder"
-        ) from error
-    with file:
-        try:
-            # The system lets go of it when the process dies, however it dies.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ArchiveError(
-                f"another process is downloading into {folder}. Wait for it to end"
-            ) from error
-        yield
 
 
 def _published(

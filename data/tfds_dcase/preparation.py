@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import importlib.util
 import os
 import shutil
@@ -15,6 +14,7 @@ from etils import epath
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.folder import FOLDER
 from tfds_dcase.index import is_complete, write_index
+from tfds_dcase.locks import locked
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import read_provenance
 from tfds_dcase.sources import Source, config_of, source_of
@@ -67,7 +67,8 @@ def prepare(
         )
     data_dir = Path(data_dir).expanduser()
     folder = Path(dataset_folder(source.config, data_dir))
-    with _lock(data_dir, source.config):
+    lock = data_dir / f".{source.config}.lock"
+    with locked(lock, f"preparing {source.config} in {data_dir}"):
         _clear_staging(source.config, data_dir, folder)
         if folder.is_dir() and not rebuild:
             builder = _finish(folder, progress)
@@ -120,21 +121,6 @@ def _check_file_format(file_format: str) -> None:
             "file format tfrecord is written by TensorFlow, which is not installed. Install "
             "tensorflow-cpu or take array_record"
         )
-
-
-@contextlib.contextmanager
-def _lock(data_dir: Path, config: str) -> Iterator[None]:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    path = data_dir / f".{config}.lock"
-    with path.open("w") as file:
-        try:
-            # The system lets go of it when the process dies, however it dies.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ArchiveError(
-                f"another process is preparing {config} in {data_dir}. Wait for it to end"
-            ) from error
-        yield
 
 
 @contextlib.contextmanager

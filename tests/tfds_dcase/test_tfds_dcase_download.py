@@ -1,14 +1,14 @@
 """Archives come whole and only what is published; every failure names its file and cure."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tfds_dcase
 from tensorflow_datasets.core.download import checksums as tfds_checksums
-from tfds_dcase.download import _lock, download
+from tfds_dcase.download import download
 from tfds_dcase.layouts import LAYOUTS
+from tfds_dcase.locks import locked
 from tfds_dcase.zenodo import Patience
 
 from tests.tfds_dcase.archive_server import (
@@ -20,13 +20,6 @@ from tests.tfds_dcase.archive_server import (
     Trouble,
     archive,
 )
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ArchiveServer({FAN: archive("fan"), PUMP: archive("pump", 1)}) as server:
-        yield Place(server, tmp_path / "archives")
 
 
 def test_archives_come_and_a_second_run_asks_nothing(place: Place) -> None:
@@ -231,7 +224,7 @@ def test_as_many_files_come_at_the_same_time_as_allowed(
 
 
 def test_two_downloads_into_one_folder_do_not_meet(place: Place) -> None:
-    with _lock(place.folder):
+    with locked(place.folder / ".download.lock", "downloading"):
         with pytest.raises(tfds_dcase.ArchiveError, match="another process is downloading"):
             place.fetch()
     place.fetch()

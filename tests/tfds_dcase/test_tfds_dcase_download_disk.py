@@ -3,8 +3,6 @@
 import errno
 import io
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +18,6 @@ from tests.tfds_dcase.archive_server import (
     Trouble,
     archive,
 )
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ArchiveServer({FAN: archive("fan"), PUMP: archive("pump", 1)}) as server:
-        yield Place(server, tmp_path / "archives")
 
 
 def test_archives_put_there_by_hand_are_checked_and_recorded(place: Place) -> None:

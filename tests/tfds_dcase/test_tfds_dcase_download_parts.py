@@ -1,8 +1,5 @@
 """A part is continued where it stopped, and bytes of two versions are never joined."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import tfds_dcase
 from tensorflow_datasets.core.download import checksums as tfds_checksums
@@ -10,19 +7,10 @@ from tensorflow_datasets.core.download import checksums as tfds_checksums
 from tests.tfds_dcase.archive_server import (
     FAN,
     IMPATIENT,
-    PUMP,
-    ArchiveServer,
     Place,
     Trouble,
     archive,
 )
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ArchiveServer({FAN: archive("fan"), PUMP: archive("pump", 1)}) as server:
-        yield Place(server, tmp_path / "archives")
 
 
 def test_a_connection_that_breaks_off_again_and_again_is_continued(place: Place) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import tfds_dcase
-from tfds_dcase.preparation import _lock
+from tfds_dcase.locks import locked
 
 FOLDER = f"tfds_dcase/dcase2020/{tfds_dcase.Builder.VERSION}"
 
@@ -173,7 +173,7 @@ def test_a_kill_between_the_two_renamings_loses_nothing(tmp_path: Path) -> None:
 
 def test_two_builds_of_one_dataset_do_not_meet(tmp_path: Path) -> None:
     pack(tmp_path / "archives")
-    with _lock(tmp_path, "dcase2020"):
+    with locked(tmp_path / ".dcase2020.lock", "preparing"):
         with pytest.raises(tfds_dcase.ArchiveError, match="another process is preparing"):
             tfds_dcase.prepare(2020, tmp_path / "archives", tmp_path)
 
