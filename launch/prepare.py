@@ -6,6 +6,7 @@ python launch/prepare.py --dataset=folder --archives=~/my_machines
 python launch/prepare.py --dataset=2020 --verify
 """
 
+import logging as python_logging
 import sys
 from collections.abc import Sequence
 
@@ -62,6 +63,8 @@ flags.register_multi_flags_validator(
 
 def fetch(archives: str) -> None:
     """Downloads the archives and prints what could not be checked."""
+    # A line for each retry would tear the progress bar; what fails in the end is reported.
+    python_logging.getLogger("urllib3").setLevel(python_logging.ERROR)
     report = download(
         _DATASET.value,
         archives,
