@@ -83,7 +83,7 @@ def test_windows_are_pooled_as_a_loop_would(
 ) -> None:
     """Rows that fill the last batch up count for nothing, and the source's order is kept."""
     reports = report(simulated, class_map, POLICY, batch_size=batch_size, pooling=pooling)
-    clips = [windows(simulated[index]["waveform"]) for index in range(len(simulated))]
+    clips = [windows(simulated[index]) for index in range(len(simulated))]
     peaks = [pool([2 * np.abs(window).max() for window in clip]) for clip in clips]
     np.testing.assert_allclose(reports["peak"], peaks, rtol=1e-6)
     assert len(set(peaks)) == len(simulated)
@@ -110,7 +110,7 @@ def test_a_window_is_compared_with_its_own_clips_classes(
 
 def test_the_head_alone_is_one_window(simulated: ClipSource, class_map: ClassMap) -> None:
     reports = report(simulated, class_map, WindowPolicy(samples=6000), batch_size=8)
-    heads = [windows(simulated[index]["waveform"])[0] for index in range(len(simulated))]
+    heads = [windows(simulated[index])[0] for index in range(len(simulated))]
     np.testing.assert_allclose(reports["peak"], [2 * np.abs(head).max() for head in heads])
 
 
