@@ -209,7 +209,7 @@ def _shards(clips: Sequence[Clip]) -> list[Sequence[Clip]]:
 def _ahead(clips: Sequence[Clip]) -> int:
     """How many clips may be read before they are written."""
     largest = max(1, *(clip.size for clip in clips))
-    return min(_AHEAD_BYTES // largest, 2 * (os.cpu_count() or 1))
+    return min(_AHEAD_BYTES // largest, 32 * (os.cpu_count() or 1))
 
 
 def _clipping(clipped: Mapping[str, int]) -> Iterator[str]:
