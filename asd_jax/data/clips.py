@@ -47,8 +47,7 @@ class ClipSource:
                 f"{self._name} is stored as {builder.info.file_format.value}, which cannot be read at random: "
                 "prepare it with --file_format=array_record"
             )
-        shape = builder.info.features["waveform"].shape
-        self._channels = 1 if len(shape) == 1 else shape[1]
+        self._channels = tfds_dcase.channels_of(builder)
         self._channel = channel
         if channel == "far" and self._channels == 1:
             raise ValueError(f"{self._name} has one channel, none is far: choose data.channel=near")

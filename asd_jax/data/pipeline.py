@@ -128,11 +128,13 @@ def evaluation_batches(
 
     def read(rows: Sequence[Window]) -> HostBatch:
         clips, starts = np.asarray(rows, np.int64).T
-        margin = (0, batch_size - len(rows))
+        missing = batch_size - len(rows)
         waveform = _cut(source, policy, clips, starts)
+        if missing:
+            waveform = np.pad(waveform, [(0, missing)] + [(0, 0)] * (waveform.ndim - 1))
         return {
-            "waveform": np.pad(waveform, [margin] + [(0, 0)] * (waveform.ndim - 1)),
-            "clip": np.pad(clips.astype(np.int32), margin),
+            "waveform": waveform,
+            "clip": np.pad(clips.astype(np.int32), (0, missing)),
             "mask": np.arange(batch_size) < len(rows),
         }
 

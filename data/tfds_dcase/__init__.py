@@ -9,7 +9,7 @@ from tfds_dcase.download import DownloadReport, download
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.index import ClipInfo, read_index
 from tfds_dcase.preparation import dataset_folder, load, prepare
-from tfds_dcase.records import waveform_of
+from tfds_dcase.records import channels_of, waveform_of
 from tfds_dcase.summary import summary
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
 from tfds_dcase.verification import Verification, verify
@@ -21,6 +21,7 @@ __all__ = [
     "DownloadReport",
     "Verification",
     "VerificationReport",
+    "channels_of",
     "dataset_folder",
     "download",
     "load",

@@ -13,7 +13,7 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import tensorflow
 from tensorflow_datasets.proto import tf_example_pb2
 
 from tfds_dcase.index import ClipInfo, clip_info
-from tfds_dcase.records import in_parallel
+from tfds_dcase.records import channels_of, in_parallel
 
 # ArrayRecord raises RuntimeError for all that is wrong with a file; the others come from records
 # that are whole, but were written by another program.
@@ -99,7 +99,7 @@ def _examine_array_records(
 
     def examined(position: int) -> Examined | Damaged:
         try:
-            record = _decoded(source[position], _channels(builder))
+            record = _decoded(source[position], channels_of(builder))
             return _examined(builder, split, position, record)
         except _DAMAGE as error:
             return Damaged(position, 1, shards[position], _reason(error))
@@ -142,11 +142,6 @@ def _tfrecords(
 def _shards(builder: tfds.core.DatasetBuilder, split: str) -> Iterable[tuple[str, int]]:
     info = builder.info.splits[split]
     return zip(sorted(info.filenames), info.shard_lengths, strict=True)
-
-
-def _channels(builder: tfds.core.DatasetBuilder) -> int:
-    shape = builder.info.features["waveform"].shape
-    return int(shape[1]) if len(shape) > 1 else 1
 
 
 def _decoded(record: bytes, channels: int) -> Record:

@@ -34,6 +34,12 @@ class WaveformWriter(tfds.core.ExampleWriter):
         return None
 
 
+def channels_of(builder: tfds.core.DatasetBuilder) -> int:
+    """How many channels the recordings of a prepared dataset have."""
+    shape = builder.info.features["waveform"].shape
+    return int(shape[1]) if len(shape) > 1 else 1
+
+
 def waveform_of(record: bytes, channels: int = 1) -> npt.NDArray[np.int16]:
     """The waveform alone, in a third of the time that TFDS takes to decode a whole record.
 
