@@ -2,7 +2,7 @@
 
 import typing
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import jax
@@ -15,10 +15,9 @@ from asd_jax.detectors.base import Detector
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.results import Results, write_results
 from asd_jax.evaluation.trained_model import TrainedModel
+from asd_jax.scoring.calibrated_score import CalibratedScore
 from asd_jax.scoring.clip_reports import LOUDNESS, Reports
-from asd_jax.scoring.fitted import GroupedScorer
 from asd_jax.scoring.settings import FittedScore, ScorerKind
-from asd_jax.scoring.threshold import GammaThreshold
 from asd_jax.training.experiment import model_groups
 
 Thresholds = dict[tuple[str, str], float]
@@ -65,23 +64,30 @@ def _score(
     model: TrainedModel, test: Sequence[ClipInfo], config: EvaluationConfig
 ) -> tuple[Reports, np.ndarray, Thresholds]:
     """Reports and anomaly scores of the test clips, and the thresholds that training normals set."""
+    score = calibrated_score(model, config, {clip.machine_type for clip in test})
+    reports = model.report(test, f"{model.name}: test clips")
+    sections = sorted({(clip.machine_type, clip.section) for clip in test})
+    thresholds = {key: score.threshold(*key, config.threshold_quantile) for key in sections}
+    return reports, score.score_samples(reports, test), thresholds
+
+
+def calibrated_score(
+    model: TrainedModel, config: EvaluationConfig, machine_types: Set[str]
+) -> CalibratedScore:
+    """The score that the configuration chooses, calibrated on training normals of these machine types.
+
+    Raises:
+        ValueError: the detector has no such score.
+    """
     score = _chosen_score(config, model.detector)
     is_fitted = isinstance(score, FittedScore)
-    types = {clip.machine_type for clip in test}
     normals = _spread(
-        [clip for clip in model.training if clip.machine_type in types],
+        [clip for clip in model.training if clip.machine_type in machine_types],
         config.reference_clips if is_fitted else config.threshold_clips,
     )
     purpose = "reference and threshold" if is_fitted else "threshold"
-    normal_reports = model.report(normals, f"training normals, for the {purpose}")
-    reports = model.report(test, f"{model.name}: test clips")
-    if isinstance(score, FittedScore):
-        scorer = GroupedScorer(score, model.centers_of).fit(normal_reports, normals)
-        normal_scores = scorer.cross_fitted(normal_reports, normals)
-        scores = scorer.score_samples(reports, test)
-    else:
-        normal_scores, scores = normal_reports[score], reports[score]
-    return reports, scores, _thresholds(normals, normal_scores, test, config)
+    reports = model.report(normals, f"training normals, for the {purpose}")
+    return CalibratedScore(score, model.centers_of, config.threshold_per).fit(reports, normals)
 
 
 def _chosen_score(config: EvaluationConfig, detector: Detector) -> str | FittedScore:
@@ -98,25 +104,6 @@ def _chosen_score(config: EvaluationConfig, detector: Detector) -> str | FittedS
             f"evaluation.score {name}: this detector has {own}; scorers for any detector are {', '.join(family)}"
         )
     return FittedScore(typing.cast(ScorerKind, name), config.scorer)
-
-
-def _thresholds(
-    normals: Sequence[ClipInfo],
-    scores: np.ndarray,
-    test: Sequence[ClipInfo],
-    config: EvaluationConfig,
-) -> Thresholds:
-    """Decision threshold of every section under test, fitted on the scores of training normals."""
-    by_group: Mapping[tuple[str, str], list[float]] = defaultdict(list)
-    for clip, score in zip(normals, scores, strict=True):
-        by_group[clip.machine_type, ""].append(float(score))
-        by_group[clip.machine_type, clip.section].append(float(score))
-    fitted: Thresholds = {}
-    for machine_type, section in sorted({(clip.machine_type, clip.section) for clip in test}):
-        own = by_group.get((machine_type, section)) if config.threshold_per == "section" else None
-        fit = GammaThreshold(config.threshold_quantile).fit(own or by_group[machine_type, ""])
-        fitted[machine_type, section] = fit.threshold_
-    return fitted
 
 
 def _spread(clips: Sequence[ClipInfo], per_section: int) -> list[ClipInfo]:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from asd_jax.evaluation.clip_scores import ClipScore, write_clip_scores
-from asd_jax.evaluation.report import save_roc_curves, save_score_histograms
+from asd_jax.evaluation.plots import save_roc_curves, save_score_histograms
 from asd_jax.evaluation.summary import Summary, format_table, summarise
 from asd_jax.evaluation.tables import result_rows, write_result_csv
 

@@ -12,7 +12,7 @@ from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import ClipSource
 from asd_jax.detectors.base import Detector, TrainState
-from asd_jax.evaluation.report import save_learning_curve
+from asd_jax.evaluation.plots import save_learning_curve
 from asd_jax.scoring.clip_reports import Reports, report_clips
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.experiment import (
@@ -27,12 +27,13 @@ from asd_jax.training.mesh import data_mesh
 
 
 class TrainedModel:
-    """A model with its last checkpoint.
+    """A model with its last checkpoint, or another one.
 
     Args:
         experiment: the work directory's configuration.
         directory: of the model, `<workdir>/models/<name>`.
         test: clips that it will be asked about.
+        step: of the checkpoint to take; the last where None.
 
     Attributes:
         name: a machine type, or "all".
@@ -48,7 +49,13 @@ class TrainedModel:
     detector: Detector
     training: list[ClipInfo]
 
-    def __init__(self, experiment: Experiment, directory: Path, test: Sequence[ClipInfo]):
+    def __init__(
+        self,
+        experiment: Experiment,
+        directory: Path,
+        test: Sequence[ClipInfo],
+        step: int | None = None,
+    ):
         self.name = name = directory.name
         if not (directory / CLASS_MAP_FILE).is_file():
             raise FileNotFoundError(
@@ -61,12 +68,15 @@ class TrainedModel:
             self._class_map.candidates(clip)
         self.training = model_groups(experiment, training_clips(experiment))[name]
         self.detector = build_detector(experiment, self._class_map, len(self.training))
-        self._state = _last_state(self.detector, directory)
+        self._state = _state(self.detector, directory, step)
         log = read_log(directory)
         # Imported weights come without a log.
         if jax.process_index() == 0 and log:
             save_learning_curve(directory / "learning_curve.png", log)
-            _warn_if_unfinished(name, int(self._state.step), log[-1], experiment.training.epochs)
+            if step is None:
+                _warn_if_unfinished(
+                    name, int(self._state.step), log[-1], experiment.training.epochs
+                )
 
     def report(self, clips: Sequence[ClipInfo], title: str) -> Reports:
         """Reports of some clips, `[clips, ...]` each."""
@@ -95,9 +105,10 @@ class TrainedModel:
         return chosen.reshape(-1, chosen.shape[-1])
 
 
-def _last_state(detector: Detector, directory: Path) -> TrainState:
+def _state(detector: Detector, directory: Path, step: int | None) -> TrainState:
+    shapes = jax.eval_shape(detector.init, jax.random.key(0))
     with Checkpoints(directory / CHECKPOINTS) as checkpoints:
-        return checkpoints.restore(jax.eval_shape(detector.init, jax.random.key(0)), data_mesh())
+        return checkpoints.restore(shapes, data_mesh(), step=step)
 
 
 def _warn_if_unfinished(name: str, step: int, last_row: Row, epochs: int) -> None:

@@ -51,6 +51,10 @@ class Checkpoints:
         """Step of the newest whole checkpoint; None if there is none."""
         return self._manager.latest_step()
 
+    def steps(self) -> list[int]:
+        """Steps of all whole checkpoints, in ascending order."""
+        return sorted(self._manager.all_steps())
+
     def save(self, state: TrainState, iterator: grain.DatasetIterator) -> None:
         """Saves at the state's step, in the background."""
         items = ocp.args.Composite(
@@ -65,20 +69,25 @@ class Checkpoints:
         return self._manager.reached_preemption(step)
 
     def restore(
-        self, like: TrainState, mesh: Mesh, iterator: grain.DatasetIterator | None = None
+        self,
+        like: TrainState,
+        mesh: Mesh,
+        iterator: grain.DatasetIterator | None = None,
+        step: int | None = None,
     ) -> TrainState:
-        """The newest state, on the devices of a mesh; sets the iterator to where it was.
+        """The newest state, or that of a step, on the devices of a mesh; sets the iterator to where it was.
 
         Args:
             like: a state, or its `jax.eval_shape`, of the same detector.
             mesh: where the state shall live; may differ from the one that saved it.
             iterator: a training iterator of the same data, for going on with the training.
+            step: of a checkpoint among `steps`; the newest where None.
 
         Raises:
             FileNotFoundError: there is no checkpoint.
             ValueError: the checkpoint holds another network, or its files are damaged.
         """
-        step = self.latest_step()
+        step = self.latest_step() if step is None else step
         if step is None:
             raise FileNotFoundError(
                 f"no checkpoint in {self.directory}: train first with launch/train.py"
@@ -99,7 +108,7 @@ class Checkpoints:
             return self._manager.restore(step, args=items)["state"]
         # Orbax and TensorStore raise anything from JSONDecodeError to a bare Exception here.
         except Exception as error:
-            earlier = [known for known in self._manager.all_steps() if known < step]
+            earlier = [known for known in self.steps() if known < step]
             before = f"the checkpoint of step {max(earlier)}" if earlier else "the start"
             reason = next(iter(str(error).splitlines()), "")[:300]
             raise ValueError(

@@ -8,7 +8,7 @@ import pytest
 
 from asd_jax.evaluation import results
 from asd_jax.evaluation.clip_scores import ClipScore
-from asd_jax.evaluation.report import (
+from asd_jax.evaluation.plots import (
     save_learning_curve,
     save_roc_curves,
     save_score_histograms,

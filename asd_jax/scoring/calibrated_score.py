@@ -1,0 +1,92 @@
+"""An anomaly score together with what training normals get: the scale for thresholds and p-values."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from tfds_dcase import ClipInfo
+
+from asd_jax.scoring.clip_reports import Reports
+from asd_jax.scoring.fitted import CentersOf, GroupedScorer
+from asd_jax.scoring.settings import FittedScore
+from asd_jax.scoring.threshold import GammaThreshold
+
+Calibration = Literal["machine_type", "section"]
+"""Whose normals a clip is compared with for its threshold and p-value."""
+
+
+class CalibratedScore:
+    """One of a detector's scores, or a scorer on its reports, calibrated on training normals.
+
+    Args:
+        score: the name of a report, or what to fit on the reports.
+        centers_of: see `GroupedScorer`.
+        per: calibrate a "machine_type" (as the baselines do) or a "section"; a section without normals falls back on
+            its machine type.
+
+    Attributes:
+        normals: the training normals.
+        normal_scores: their scores `[clips]`; of a fitted score each by scorers that were fitted without the clip.
+    """
+
+    normals: Sequence[ClipInfo]
+    normal_scores: np.ndarray
+
+    def __init__(
+        self,
+        score: str | FittedScore,
+        centers_of: CentersOf | None = None,
+        per: Calibration = "machine_type",
+    ):
+        self._score = score
+        self._centers_of = centers_of
+        self._per = per
+
+    def fit(self, reports: Reports, normals: Sequence[ClipInfo]) -> "CalibratedScore":
+        """Fits the score on the reports `[clips, ...]` of training normals and scores these.
+
+        Raises:
+            ValueError: see `GroupedScorer.fit`.
+        """
+        self.normals = normals
+        if isinstance(self._score, FittedScore):
+            self._scorer = GroupedScorer(self._score, self._centers_of).fit(reports, normals)
+            self.normal_scores = self._scorer.cross_fitted(reports, normals)
+        else:
+            self.normal_scores = reports[self._score]
+        return self
+
+    def score_samples(self, reports: Reports, clips: Sequence[ClipInfo]) -> np.ndarray:
+        """Anomaly scores `[clips]` of reports `[clips, ...]`; higher is more anomalous."""
+        if isinstance(self._score, FittedScore):
+            return self._scorer.score_samples(reports, clips)
+        return reports[self._score]
+
+    def threshold(self, machine_type: str, section: str, quantile: float) -> float:
+        """Score that the given share of the group's normals stays below, by a fitted gamma distribution."""
+        normal_scores = self.scores_of_group(machine_type, section)
+        return GammaThreshold(quantile).fit(normal_scores).threshold_
+
+    def p_values(self, machine_type: str, section: str, scores: ArrayLike) -> np.ndarray:
+        """Probability `[clips]` that a normal clip of the group scores as high as each of `scores` `[clips]`.
+
+        Conformal p-values (Vovk et al. 2005): the share of normals, the clip itself counted among them, that score at
+        least as high. With `n` normals none is below `1 / (n + 1)`.
+        """
+        normal_scores = np.sort(self.scores_of_group(machine_type, section))
+        below = np.searchsorted(normal_scores, np.asarray(scores), side="left")
+        return (1.0 + len(normal_scores) - below) / (1.0 + len(normal_scores))
+
+    def scores_of_group(self, machine_type: str, section: str) -> np.ndarray:
+        """Scores `[clips]` of the normals that clips of a section are compared with.
+
+        Raises:
+            ValueError: there are no normals of the machine type.
+        """
+        own_type = np.array([clip.machine_type == machine_type for clip in self.normals], bool)
+        own_section = own_type & np.array([clip.section == section for clip in self.normals], bool)
+        group = own_section if self._per == "section" and own_section.any() else own_type
+        if not group.any():
+            raise ValueError(f"no training normals of {machine_type} to calibrate its scores on")
+        return self.normal_scores[group]
