@@ -68,6 +68,11 @@ def chosen_experiment(experiment: Experiment) -> Experiment:
     return override(experiment, settings + _SET.value)
 
 
+def chosen_dataset() -> str | None:
+    """The data set that a flag names, as `dcase2020`."""
+    return _dataset_name(_DATASET.value)
+
+
 def chosen_workdir(experiment: Experiment | None = None) -> Path:
     """The work directory that the flags name, or the experiment's own.
 
@@ -92,7 +97,7 @@ def start() -> None:
 
 
 @contextlib.contextmanager
-def expected_errors() -> Iterator[None]:
+def expected_errors(exit_status: int = 1) -> Iterator[None]:
     """Ends the program with a message alone where the cause is the user's input, not a fault of the program."""
     try:
         yield
@@ -105,7 +110,8 @@ def expected_errors() -> Iterator[None]:
     ) as error:
         if logging.get_verbosity() >= logging.DEBUG:
             raise
-        sys.exit(f"error: {error}\n(--verbosity=1 shows where)")
+        print(f"error: {error}\n(--verbosity=1 shows where)", file=sys.stderr)
+        sys.exit(exit_status)
 
 
 def _dataset_name(name: str | None) -> str | None:

@@ -32,6 +32,8 @@ class DataConfig:
         train_stages: train on these stages' normal clips ("dev", "eval"); by default on the mode's own.
         class_by: fields that make a clip's class: machine_type, section, domain, attributes.
         one_model_per: one model for "all" machine types, or one a "machine_type".
+        held_out: share of every section's and domain's training clips that training leaves out, for choosing the
+            checkpoint without labels (`evaluation.checkpoint=validated`).
         channel: of recordings with two, hear the one "near" the machine, the "far" one, or the "mean" of both.
     """
 
@@ -42,6 +44,7 @@ class DataConfig:
     train_stages: tuple[Stage, ...] = ()
     class_by: tuple[str, ...] = ("machine_type", "section")
     one_model_per: Literal["all", "machine_type"] = "all"
+    held_out: float = 0.0
     channel: Literal["near", "far", "mean"] = "near"
 
 
@@ -72,6 +75,7 @@ class EvaluationConfig:
 
     Attributes:
         batch_size: windows a step on each process.
+        checkpoint: the "last" one, or the kept one that training normals which training left out favour ("validated").
         score: one of the detector's scores, by default its first; or a scorer of the family (knn, lof, mahalanobis,
             cosine, gmm), which is fitted on the training normals.
         scorer: settings of such a scorer; a fitted score that the detector offers by name has its own.
@@ -85,6 +89,7 @@ class EvaluationConfig:
     """
 
     batch_size: int = 128
+    checkpoint: Literal["last", "validated"] = "last"
     score: str = ""
     scorer: ScorerConfig = ScorerConfig()
     reference_clips: int = 0

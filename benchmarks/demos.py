@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from asd_jax.evaluation.clip_scores import read_clip_scores
+from asd_jax.evaluation.score_files import read_clip_scores
 from asd_jax.evaluation.tables import result_rows
 
 REPOSITORY = Path(__file__).parents[1]

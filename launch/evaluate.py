@@ -4,13 +4,21 @@ python launch/evaluate.py --version=demo
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from absl import app, flags
 
 from asd_jax import command_line
-from asd_jax.evaluation.evaluate import evaluate
+from asd_jax.evaluation.evaluate import ProtocolName, evaluate
 from asd_jax.training.experiment import load_experiment
 
+_PROTOCOL = flags.DEFINE_enum(
+    "protocol",
+    "honest",
+    ["honest", "oracle"],
+    "honest: last or validated checkpoint, fixed score, thresholds from training normals. oracle: all three chosen by "
+    "test labels, to compare with papers that do so; its tables and files say so.",
+)
 flags.adopt_module_key_flags(command_line)
 
 
@@ -21,7 +29,8 @@ def main(argv: Sequence[str]) -> None:
     with command_line.expected_errors():
         command_line.start()
         workdir = command_line.chosen_workdir()
-        results = evaluate(command_line.chosen_experiment(load_experiment(workdir)), workdir)
+        experiment = command_line.chosen_experiment(load_experiment(workdir))
+        results = evaluate(experiment, workdir, cast(ProtocolName, _PROTOCOL.value))
         if results is not None:
             print(f"\n{results.text}\n\nscores, decisions, tables and plots: {results.directory}")
 

@@ -1,4 +1,4 @@
-"""One scored clip, and the `anomaly_score_*.csv` and `decision_result_*.csv` files of a year."""
+"""One scored clip, and how a year names and writes its score and decision files."""
 
 import csv
 import math
@@ -10,12 +10,6 @@ from pathlib import Path
 
 LABELS = ("normal", "anomaly", "unknown")
 DOMAINS = ("source", "target")
-_FILE_NAME = re.compile(
-    r"(?P<kind>anomaly_score|decision_result)_(?:DCASE\d{4}T2)?(?P<machine_type>[\w-]+?)_"
-    r"(?P<section>(?:id|section)_\d+)(?:_(?P<domain>source|target))?(?:_test.*)?\.csv"
-)
-_CLIP_LABEL = re.compile(r"(?:^|[_/])(normal|anomaly)_")
-_CLIP_DOMAIN = re.compile(r"(?:^|/)section_\d+_(source|target)_")
 
 
 @dataclass(frozen=True)
@@ -129,58 +123,3 @@ def write_clip_scores(
         with (directory / name).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(table)
     return [directory / name for name in sorted(tables)]
-
-
-def read_clip_scores(directory: Path) -> list[ClipScore]:
-    """Reads the score and decision files of a directory, whatever system wrote them.
-
-    Label and domain come from the clip names of development data, the domain else from the name
-    of the file; what neither tells is `unknown`.
-
-    Raises:
-        FileNotFoundError: the directory holds no score file.
-        ValueError: a line is not `clip name,number`, or a decision has no score.
-    """
-    paths = [(path, _FILE_NAME.fullmatch(path.name)) for path in sorted(directory.glob("*.csv"))]
-    scored = [(path, match) for path, match in paths if match and match["kind"] == "anomaly_score"]
-    if not scored:
-        raise FileNotFoundError(f"{directory} holds no anomaly_score_*.csv")
-    clips = []
-    for path, match in scored:
-        decision_path = path.with_name(path.name.replace("anomaly_score", "decision_result", 1))
-        scores = _read_two_columns(path)
-        decisions = _read_two_columns(decision_path) if decision_path.is_file() else {}
-        if decisions and decisions.keys() != scores.keys():
-            clip = sorted(decisions.keys() ^ scores.keys())[0]
-            raise ValueError(f"{decision_path}: its clips are not those of {path.name} ({clip})")
-        for name, score in scores.items():
-            label, domain = _CLIP_LABEL.search(name), _CLIP_DOMAIN.search(name)
-            clips.append(
-                ClipScore(
-                    machine_type=match["machine_type"],
-                    section=match["section"],
-                    domain=domain.group(1) if domain else match["domain"] or "unknown",
-                    file_name=name,
-                    score=score,
-                    decision=int(decisions[name]) if decisions else None,
-                    label=label.group(1) if label else "unknown",
-                )
-            )
-    return clips
-
-
-def _read_two_columns(path: Path) -> dict[str, float]:
-    values: dict[str, float] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if not row:
-                continue
-            try:
-                name, value = row
-                score = float(value)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: not 'clip name,number': {row}") from error
-            if name in values:
-                raise ValueError(f"{path}, line {number}: {name} stands there twice")
-            values[name] = score
-    return values

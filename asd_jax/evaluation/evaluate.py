@@ -1,126 +1,82 @@
 """From a trained work directory to the year's official result table."""
 
-import typing
-from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import jax
 import numpy as np
 from tfds_dcase import ClipInfo
 
-from asd_jax.config import EvaluationConfig, Experiment
+from asd_jax.config import Experiment
 from asd_jax.data.clips import STAGE_OF_MODE, all_clips, select_clips
-from asd_jax.detectors.base import Detector
 from asd_jax.evaluation.clip_scores import ClipScore
-from asd_jax.evaluation.results import Results, write_results
-from asd_jax.evaluation.trained_model import TrainedModel
-from asd_jax.scoring.calibrated_score import CalibratedScore
-from asd_jax.scoring.clip_reports import LOUDNESS, Reports
-from asd_jax.scoring.settings import FittedScore, ScorerKind
+from asd_jax.evaluation.protocols import HONEST_REMARK, ORACLE, Judgement, honest, oracle
+from asd_jax.evaluation.results import Protocol, Results, TableChoice, write_results
+from asd_jax.scoring.clip_reports import LOUDNESS
 from asd_jax.training.experiment import model_groups
 
-Thresholds = dict[tuple[str, str], float]
+ProtocolName = Literal["honest", "oracle"]
 
 
-def evaluate(experiment: Experiment, workdir: Path) -> Results | None:
-    """Scores the mode's test clips with the last checkpoint of every model and writes all results.
+def evaluate(
+    experiment: Experiment, workdir: Path, protocol: ProtocolName = "honest"
+) -> Results | None:
+    """Scores the mode's test clips with every trained model and writes all results.
 
-    The protocol is honest: the checkpoint and the score are fixed beforehand, and the decision threshold is fitted on
-    training normals.
+    The honest protocol fixes the checkpoint and the score beforehand, and fits the decision threshold on training
+    normals. The oracle chooses all three by the labels of the test clips, as several published systems do: its files
+    say so in their names and heads.
 
     Args:
         experiment: the work directory's configuration; data.mode and data.machine_types may differ from training.
-        workdir: of a finished training; gets `results/<mode>` and the models' `learning_curve.png`.
+        workdir: of a finished training; gets `results/<mode>` or `results/<mode>_oracle`, and the models'
+            `learning_curve.png`.
+        protocol: "honest" or "oracle".
 
     Returns:
         What was found; None on every process but the first, which alone writes.
 
     Raises:
         FileNotFoundError: a model is not trained.
-        ValueError: there are no test clips, or a model was not trained on their machine type.
+        ValueError: there are no test clips, a model was not trained on their machine type, or the oracle has no labels.
     """
     data = experiment.data
     clips = all_clips(data.dataset, data.data_dir)
     test = select_clips(clips, [STAGE_OF_MODE[data.mode]], "test", data.machine_types)
+    judge = honest if protocol == "honest" else oracle
     scores: list[ClipScore] = []
     loudness: list[float] = []
-    thresholds: Thresholds = {}
+    judgements: list[Judgement] = []
     for name, group in model_groups(experiment, test).items():
-        model = TrainedModel(experiment, workdir / "models" / name, group)
-        reports, values, fitted = _score(model, group, experiment.evaluation)
-        thresholds |= fitted
-        scores += _clip_scores(group, values, thresholds)
-        loudness += reports[LOUDNESS].tolist()
+        judgement = judge(experiment, workdir / "models" / name, group)
+        scores += _clip_scores(group, judgement)
+        loudness += judgement.reports[LOUDNESS].tolist()
+        judgements.append(judgement)
     if jax.process_index() > 0:
         return None
-    extra_columns = {"RMS AUC": loudness} if experiment.evaluation.loudness else None
+    said = Protocol(HONEST_REMARK.format(checkpoint=experiment.evaluation.checkpoint))
+    is_evaluation = data.mode == "evaluation" and data.dataset != "folder"
     return write_results(
-        workdir / "results" / data.mode, data.dataset, scores, thresholds, extra_columns
+        workdir / "results" / (data.mode + ("" if protocol == "honest" else "_oracle")),
+        data.dataset,
+        scores,
+        {key: value for judgement in judgements for key, value in judgement.thresholds.items()},
+        {"RMS AUC": loudness} if experiment.evaluation.loudness else None,
+        table=TableChoice("evaluator" if is_evaluation else "baseline"),
+        protocol=said if protocol == "honest" else ORACLE,
+        choices=_choices(judgements),
     )
 
 
-def _score(
-    model: TrainedModel, test: Sequence[ClipInfo], config: EvaluationConfig
-) -> tuple[Reports, np.ndarray, Thresholds]:
-    """Reports and anomaly scores of the test clips, and the thresholds that training normals set."""
-    score = calibrated_score(model, config, {clip.machine_type for clip in test})
-    reports = model.report(test, f"{model.name}: test clips")
-    sections = sorted({(clip.machine_type, clip.section) for clip in test})
-    thresholds = {key: score.threshold(*key, config.threshold_quantile) for key in sections}
-    return reports, score.score_samples(reports, test), thresholds
+def _choices(judgements: Sequence[Judgement]) -> list[list[str]]:
+    """Lines of all models, with one header; none where nothing was chosen."""
+    headers = [judgement.choices[:1] for judgement in judgements if judgement.choices]
+    lines = [line for judgement in judgements for line in judgement.choices[1:]]
+    return [*headers[0], *lines] if headers else []
 
 
-def calibrated_score(
-    model: TrainedModel, config: EvaluationConfig, machine_types: Set[str]
-) -> CalibratedScore:
-    """The score that the configuration chooses, calibrated on training normals of these machine types.
-
-    Raises:
-        ValueError: the detector has no such score.
-    """
-    score = _chosen_score(config, model.detector)
-    is_fitted = isinstance(score, FittedScore)
-    normals = _spread(
-        [clip for clip in model.training if clip.machine_type in machine_types],
-        config.reference_clips if is_fitted else config.threshold_clips,
-    )
-    purpose = "reference and threshold" if is_fitted else "threshold"
-    reports = model.report(normals, f"training normals, for the {purpose}")
-    return CalibratedScore(score, model.centers_of, config.threshold_per).fit(reports, normals)
-
-
-def _chosen_score(config: EvaluationConfig, detector: Detector) -> str | FittedScore:
-    """A report of the detector, or what to fit on its reports."""
-    name = config.score or detector.score_names[0]
-    if name in detector.score_names:
-        return name
-    if name in detector.fitted_scores:
-        return detector.fitted_scores[name]
-    family = typing.get_args(ScorerKind)
-    if name not in family:
-        own = ", ".join([*detector.score_names, *detector.fitted_scores])
-        raise ValueError(
-            f"evaluation.score {name}: this detector has {own}; scorers for any detector are {', '.join(family)}"
-        )
-    return FittedScore(typing.cast(ScorerKind, name), config.scorer)
-
-
-def _spread(clips: Sequence[ClipInfo], per_section: int) -> list[ClipInfo]:
-    """At most so many clips a section, evenly picked over its clips; 0 keeps all."""
-    sections: dict[tuple[str, str], list[ClipInfo]] = defaultdict(list)
-    for clip in clips:
-        sections[clip.machine_type, clip.section].append(clip)
-    kept = []
-    for group in sections.values():
-        count = min(per_section, len(group)) if per_section else len(group)
-        kept += [group[i] for i in np.linspace(0, len(group) - 1, count).round().astype(int)]
-    return kept
-
-
-def _clip_scores(
-    clips: Sequence[ClipInfo], scores: np.ndarray, thresholds: Thresholds
-) -> list[ClipScore]:
+def _clip_scores(clips: Sequence[ClipInfo], judgement: Judgement) -> list[ClipScore]:
     return [
         ClipScore(
             machine_type=clip.machine_type,
@@ -128,8 +84,8 @@ def _clip_scores(
             domain=clip.domain,
             file_name=clip.file_name,
             score=float(score),
-            decision=int(score > thresholds[clip.machine_type, clip.section]),
+            decision=int(score > judgement.thresholds[clip.machine_type, clip.section]),
             label=clip.label,
         )
-        for clip, score in zip(clips, scores, strict=True)
+        for clip, score in zip(clips, np.asarray(judgement.scores), strict=True)
     ]

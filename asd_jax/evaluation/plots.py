@@ -17,6 +17,7 @@ from asd_jax.evaluation.tables import compared_clips, labels_and_scores
 
 BINS = 30
 MAX_COLUMNS = 4
+_DECADES = 1e3
 # Fill and hatch differ as well as colour, so that a greyscale print stays readable.
 _CLASS_STYLE: dict[str, dict[str, Any]] = {
     "normal": {"color": "#cfe3f2", "edgecolor": "#3b6e8f", "hatch": ""},
@@ -36,12 +37,27 @@ def save_score_histograms(
     clip_scores: Sequence[ClipScore],
     thresholds: Mapping[tuple[str, str], float],
 ) -> None:
-    """Saves a PNG of the anomaly scores of one machine type, a panel a section and domain.
+    """Saves a PNG of `score_histograms`.
 
     Args:
         path: file to write.
+        clip_scores: see there.
+        thresholds: see there.
+    """
+    _save(score_histograms(clip_scores, thresholds), path)
+
+
+def score_histograms(
+    clip_scores: Sequence[ClipScore], thresholds: Mapping[tuple[str, str], float]
+) -> Figure:
+    """The anomaly scores of one machine type, a panel a section and domain.
+
+    Args:
         clip_scores: the scored clips of one machine type.
         thresholds: decision threshold by machine type and section, drawn where there is one.
+
+    Raises:
+        ValueError: the clips are of several machine types.
     """
     panels = _panels(clip_scores)
     domains = sorted({clip.domain for clip in clip_scores})
@@ -61,19 +77,33 @@ def save_score_histograms(
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize="small")
-    _save(figure, path, f"Anomaly scores, {clip_scores[0].machine_type}")
+    figure.suptitle(f"Anomaly scores, {clip_scores[0].machine_type}")
+    return figure
 
 
 def save_roc_curves(path: Path, dataset: str, clip_scores: Sequence[ClipScore]) -> None:
-    """Saves a PNG of the ROC curves of one machine type, a panel a section.
+    """Saves a PNG of `roc_curves`.
+
+    Args:
+        path: file to write.
+        dataset: see there.
+        clip_scores: see there.
+    """
+    _save(roc_curves(dataset, clip_scores), path)
+
+
+def roc_curves(dataset: str, clip_scores: Sequence[ClipScore]) -> Figure:
+    """The ROC curves of one machine type, a panel a section.
 
     The curves are those that the year's metrics look at (`compared_clips`); the region of the
     partial AUC is shaded.
 
     Args:
-        path: file to write.
         dataset: a name with the year, for example `dcase2021`.
         clip_scores: the scored clips of one machine type.
+
+    Raises:
+        ValueError: the clips are of several machine types.
     """
     year = dataset_year(dataset)
     panels = _panels(clip_scores)
@@ -91,25 +121,42 @@ def save_roc_curves(path: Path, dataset: str, clip_scores: Sequence[ClipScore]) 
             axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15))
-    _save(figure, path, f"ROC curves, {clip_scores[0].machine_type}")
+    figure.suptitle(f"ROC curves, {clip_scores[0].machine_type}")
+    return figure
 
 
 def save_learning_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Saves a PNG of a training run, one panel a logged quantity over the optimiser steps.
+    """Saves a PNG of `learning_curve`.
 
     Args:
         path: file to write.
+        rows: see there.
+
+    Raises:
+        ValueError: no row, or a row without its step.
+    """
+    try:
+        _save(learning_curve(rows), path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def learning_curve(rows: Sequence[Mapping[str, float]], columns: int = 1) -> Figure:
+    """A training run, one panel a logged quantity over the optimiser steps.
+
+    Args:
         rows: what was logged, for example `{"step": 10, "epoch": 0.5, "loss": 2.3}`. A row may
             lack a quantity; values that are not finite leave a gap.
+        columns: panels side by side.
 
     Raises:
         ValueError: no row, or a row without its step.
     """
     if not rows or any("step" not in row for row in rows):
-        raise ValueError(f"{path}: a learning curve needs rows that each hold a 'step'")
+        raise ValueError("a learning curve needs rows that each hold a 'step'")
     logged = dict.fromkeys(key for row in rows for key in row)
     names = [name for name in logged if name not in ("step", "epoch")]
-    figure, grid = _grid(len(names), 1, width=8.0, height=2.6)
+    figure, grid = _grid(len(names), columns, width=8.0 / columns**0.5, height=2.6)
     for axes, name in zip(grid, names, strict=False):
         points = [(row["step"], row[name]) for row in rows if name in row]
         steps, values = np.array(points, dtype=np.float64).T
@@ -126,7 +173,8 @@ def save_learning_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None
         epoch = last["epoch"] / last["step"]
         scale = (lambda step: step * epoch, lambda value: value / epoch)
         grid[0].secondary_xaxis("top", functions=scale).set_xlabel("epoch")
-    _save(figure, path, "Learning curve")
+    figure.suptitle("Learning curve")
+    return figure
 
 
 def _panels(clip_scores: Sequence[ClipScore]) -> dict[str, list[ClipScore]]:
@@ -140,7 +188,13 @@ def _panels(clip_scores: Sequence[ClipScore]) -> dict[str, list[ClipScore]]:
 
 
 def _draw_histogram(axes: Axes, clips: Sequence[ClipScore]) -> None:
-    edges = np.histogram_bin_edges([clip.score for clip in clips], bins=BINS).tolist()
+    values = np.array([clip.score for clip in clips])
+    # Likelihoods crowd near zero and reach far: on a linear axis all but a few would share one bar.
+    if values.min() > 0 and values.max() / values.min() > _DECADES:
+        edges = np.geomspace(values.min(), values.max(), BINS + 1).tolist()
+        axes.set_xscale("log")
+    else:
+        edges = np.histogram_bin_edges(values, bins=BINS).tolist()
     for label, style in _CLASS_STYLE.items():
         scores = [clip.score for clip in clips if clip.label == label]
         if scores:
@@ -173,6 +227,5 @@ def _grid(
     return figure, grid
 
 
-def _save(figure: Figure, path: Path, title: str) -> None:
-    figure.suptitle(title)
+def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=110, format="png")

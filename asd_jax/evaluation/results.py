@@ -1,27 +1,66 @@
 """Everything that one evaluation leaves behind, written as a whole or not at all."""
 
+import csv
 import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from asd_jax.evaluation.clip_scores import ClipScore, write_clip_scores
+from asd_jax.evaluation.intervals import bootstrap_intervals, jackknife_half_widths
 from asd_jax.evaluation.plots import save_roc_curves, save_score_histograms
-from asd_jax.evaluation.summary import Summary, format_table, summarise
-from asd_jax.evaluation.tables import result_rows, write_result_csv
+from asd_jax.evaluation.result_csv import Layout, evaluator_ci95, write_result_csv
+from asd_jax.evaluation.summary import Summary, summarise
+from asd_jax.evaluation.tables import result_rows
+from asd_jax.evaluation.text_table import format_table
 
 _OWN_FILES = (
     "anomaly_score_*.csv",
     "decision_result_*.csv",
     "result.csv",
+    "choices.csv",
     "table.txt",
     "summary.json",
     "score_histograms_*.png",
     "roc_curves_*.png",
 )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the numbers of an evaluation came about, said wherever they stand.
+
+    Attributes:
+        remark: in the head of the table and, with a prefix, of `result.csv`.
+        prefix: of every file, so that figures made with test labels cannot pass for others.
+    """
+
+    remark: str = ""
+    prefix: str = ""
+
+
+HONEST = Protocol()
+
+
+@dataclass(frozen=True)
+class TableChoice:
+    """Which rows and whose layout `result.csv` has.
+
+    Attributes:
+        layout: see `write_result_csv`.
+        literal_halves: see `write_result_csv`.
+        undefined_sections: see `result_rows`.
+    """
+
+    layout: Layout = "baseline"
+    literal_halves: bool = False
+    undefined_sections: frozenset[tuple[str, str]] = frozenset()
+
+
+BASELINE_TABLE = TableChoice()
 
 
 @dataclass(frozen=True)
@@ -45,6 +84,10 @@ def write_results(
     clip_scores: Sequence[ClipScore],
     thresholds: Mapping[tuple[str, str], float],
     extra_columns: Mapping[str, Sequence[float]] | None = None,
+    table: TableChoice = BASELINE_TABLE,
+    protocol: Protocol = HONEST,
+    choices: Sequence[Sequence[str]] = (),
+    plots: bool = True,
 ) -> Results:
     """Writes scores, decisions and, where labels are known, tables and plots of an evaluation.
 
@@ -57,6 +100,10 @@ def write_results(
         clip_scores: every scored test clip.
         thresholds: decision threshold by machine type and section, for the plots.
         extra_columns: see `result_rows`.
+        table: which rows and whose layout `result.csv` has.
+        protocol: how the numbers came about.
+        choices: lines of `choices.csv`, what was chosen and by which figures; not written without any.
+        plots: draw score histograms and ROC curves.
 
     Raises:
         ValueError: no clips, or see `check_clip_scores` and `result_rows`.
@@ -71,17 +118,39 @@ def write_results(
         fresh = Path(scratch) / "fresh"
         fresh.mkdir()
         write_clip_scores(fresh, dataset, clip_scores)
-        text, summary = _write_metrics(fresh, dataset, clip_scores, thresholds, extra_columns)
+        if plots:
+            _draw(fresh, dataset, clip_scores, thresholds)
+        text, summary = _write_metrics(fresh, dataset, clip_scores, extra_columns, table, protocol)
+        if choices:
+            with (fresh / "choices.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows(choices)
+        for path in fresh.iterdir():
+            path.rename(path.with_name(protocol.prefix + path.name))
         _swap_in(fresh, directory, Path(scratch) / "replaced")
     return Results(directory, text, summary)
+
+
+def _draw(
+    directory: Path,
+    dataset: str,
+    clip_scores: Sequence[ClipScore],
+    thresholds: Mapping[tuple[str, str], float],
+) -> None:
+    if all(clip.label == "unknown" for clip in clip_scores):
+        return
+    for machine_type in sorted({clip.machine_type for clip in clip_scores}):
+        clips = [clip for clip in clip_scores if clip.machine_type == machine_type]
+        save_score_histograms(directory / f"score_histograms_{machine_type}.png", clips, thresholds)
+        save_roc_curves(directory / f"roc_curves_{machine_type}.png", dataset, clips)
 
 
 def _write_metrics(
     directory: Path,
     dataset: str,
     clip_scores: Sequence[ClipScore],
-    thresholds: Mapping[tuple[str, str], float],
     extra_columns: Mapping[str, Sequence[float]] | None,
+    table: TableChoice,
+    protocol: Protocol,
 ) -> tuple[str, Summary | None]:
     unlabelled = sum(clip.label == "unknown" for clip in clip_scores)
     if unlabelled == len(clip_scores):
@@ -89,16 +158,24 @@ def _write_metrics(
             f"{dataset}: the labels of all {unlabelled} test clips are unknown, so there are no "
             "metrics; only the anomaly scores and decisions are written"
         ), None
-    for machine_type in sorted({clip.machine_type for clip in clip_scores}):
-        clips = [clip for clip in clip_scores if clip.machine_type == machine_type]
-        save_score_histograms(directory / f"score_histograms_{machine_type}.png", clips, thresholds)
-        save_roc_curves(directory / f"roc_curves_{machine_type}.png", dataset, clips)
-    rows = result_rows(dataset, clip_scores, extra_columns)
-    summary = summarise(dataset, rows)
-    text = format_table(dataset, rows)
+    rows = result_rows(dataset, clip_scores, extra_columns, table.undefined_sections)
+    summary = replace(
+        summarise(dataset, rows),
+        intervals=bootstrap_intervals(dataset, clip_scores),
+        jackknife=jackknife_half_widths(dataset, clip_scores),
+    )
+    text = format_table(dataset, rows, summary, protocol.remark)
     if unlabelled:
         text += f"\n{unlabelled} of {len(clip_scores)} test clips have no label and do not count"
-    write_result_csv(directory / "result.csv", dataset, rows)
+    write_result_csv(
+        directory / "result.csv",
+        dataset,
+        rows,
+        table.layout,
+        evaluator_ci95(clip_scores) if table.layout == "evaluator" else math.nan,
+        table.literal_halves,
+        remark=protocol.remark if protocol.prefix else "",
+    )
     (directory / "table.txt").write_text(text + "\n", encoding="utf-8")
     (directory / "summary.json").write_text(_as_json(summary) + "\n", encoding="utf-8")
     return text, summary
@@ -109,6 +186,8 @@ def _as_json(summary: Summary) -> str:
     def defined(value: object) -> object:
         if isinstance(value, dict):
             return {key: defined(item) for key, item in value.items()}
+        if isinstance(value, tuple):
+            return [defined(item) for item in value]
         return None if isinstance(value, float) and math.isnan(value) else value
 
     return json.dumps(defined(asdict(summary)), indent=2)
@@ -120,7 +199,7 @@ def _require_replaceable(directory: Path) -> None:
     if not directory.is_dir():
         raise FileExistsError(f"{directory} is a file; name a folder for the results")
     for entry in sorted(directory.iterdir()):
-        if not any(fnmatchcase(entry.name, pattern) for pattern in _OWN_FILES):
+        if not any(fnmatchcase(entry.name, f"*{pattern}") for pattern in _OWN_FILES):
             raise FileExistsError(
                 f"{directory} holds {entry.name}, which no evaluation wrote and which replacing "
                 "the results would delete; name a folder of its own for the results"

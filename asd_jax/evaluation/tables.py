@@ -1,24 +1,18 @@
-"""Rows of a year's official result table, and the `result.csv` that holds them."""
+"""Metrics of every section by the definitions of the data set's year."""
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asd_jax.evaluation.clip_scores import DOMAINS, ClipScore, check_clip_scores, dataset_year
-from asd_jax.evaluation.metrics import (
-    arithmetic_mean,
-    auc,
-    harmonic_mean,
-    pauc,
-    precision_recall_f1,
-)
+from asd_jax.evaluation.metrics import MAX_FPR, auc, pauc, precision_recall_f1
+from asd_jax.evaluation.resampling import roc_areas
 
 DECISION_METRICS = ("precision", "recall", "F1 score")
+
+Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,7 +23,7 @@ class ResultRow:
         machine_type: for example `fan`.
         section: `id_00` or `section_00`.
         domain: `source` or `target` in 2021, empty in the other years.
-        metrics: the year's columns in their order, NaN where one class has no labelled clip.
+        metrics: the year's metrics in their order, NaN where one class has no labelled clip.
         extra: AUC of further scores of the same clips, by column name.
     """
 
@@ -49,12 +43,9 @@ def compared_clips(year: int, clips: Sequence[ClipScore]) -> dict[str, list[Clip
     if year == 2020:
         return {"all": list(clips)}
     if year == 2021:
-        return {name: [clip for clip in clips if clip.domain == name] for name in DOMAINS}
-    curves = {
-        name: [clip for clip in clips if clip.domain == name or clip.label == "anomaly"]
-        for name in DOMAINS
-    }
-    return curves | {"both": list(clips)}
+        return {name: [clips[i] for i in _own(clips, name)] for name in DOMAINS}
+    against = {name: [clips[i] for i in _against_all(clips, name)] for name in DOMAINS}
+    return against | {"both": list(clips)}
 
 
 def labels_and_scores(
@@ -70,6 +61,7 @@ def result_rows(
     dataset: str,
     clip_scores: Sequence[ClipScore],
     extra_columns: Mapping[str, Sequence[float]] | None = None,
+    undefined_sections: Iterable[tuple[str, str]] = (),
 ) -> list[ResultRow]:
     """Metrics per section by the definition of the data set's year, in the order of its table.
 
@@ -78,6 +70,7 @@ def result_rows(
         clip_scores: every scored test clip; unlabelled clips count for nothing.
         extra_columns: further scores of the same clips in the same order, by column name; each
             adds the AUC that this score alone would reach.
+        undefined_sections: machine types and sections that get a row of NaN whatever clips they have.
 
     Raises:
         ValueError: see `check_clip_scores`; or an extra column has another number of scores.
@@ -85,71 +78,126 @@ def result_rows(
     year = dataset_year(dataset)
     check_clip_scores(clip_scores)
     extra_clips = _extra_clips(clip_scores, extra_columns or {})
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for index, clip in enumerate(clip_scores):
-        # Both domains get a row in 2021, so that an absent one shows instead of vanishing.
-        for domain in DOMAINS if year == 2021 else ("",):
-            members = groups.setdefault((clip.machine_type, domain, clip.section), [])
-            if domain in ("", clip.domain):
-                members.append(index)
     rows = []
-    for (machine_type, domain, section), members in sorted(groups.items()):
-        metrics = _section_metrics(year)(year, [clip_scores[index] for index in members])
-        extra = {
-            name: auc(*labels_and_scores([clips[index] for index in members]))
-            for name, clips in extra_clips.items()
+    for key, members in _members(year, clip_scores, set(undefined_sections)).items():
+        machine_type, domain, section = key
+        clips = [clip_scores[i] for i in members]
+        metrics = {
+            name: _area([clips[i] for i in compared], max_fpr)
+            for name, (compared, max_fpr) in _areas_of(year, clips).items()
         }
+        extra = {
+            name: auc(*labels_and_scores([scored[i] for i in members]))
+            for name, scored in extra_clips.items()
+        }
+        metrics |= _decision_metrics(year, clips)
         rows.append(ResultRow(machine_type, section, domain, metrics, extra))
     return rows
 
 
-def mean_rows(year: int) -> dict[str, Callable[[Sequence[float]], float]]:
-    """The mean rows below a machine type's sections, by their label in the year's table."""
-    if year == 2020:
-        return {"Average": arithmetic_mean}
-    return {"arithmetic mean": arithmetic_mean, "harmonic mean": harmonic_mean}
+def resampled_rows(
+    dataset: str, clip_scores: Sequence[ClipScore], weights: NDArray
+) -> list[tuple[str, dict[str, NDArray[np.float64]]]]:
+    """Machine type, AUCs and pAUCs `[resamples]` of the same rows, of resampled clips.
 
-
-def write_result_csv(path: Path, dataset: str, rows: Sequence[ResultRow]) -> None:
-    """Writes the table of the year's baseline, one block a machine type.
-
-    An undefined metric is the cell `nan`, and so is every mean over it: the layout has no place
-    for a remark that the mean is incomplete.
-
-    Raises:
-        ValueError: there are no rows.
+    Args:
+        dataset: a name with the year.
+        clip_scores: every scored test clip.
+        weights: `[resamples, clips]`, how often each clip is in a resample.
     """
-    if not rows:
-        raise ValueError(f"{path}: no section to write; score at least one test clip")
     year = dataset_year(dataset)
-    keys = {2020: ["id"], 2021: ["section", "domain"]}.get(year, ["section"])
-    blank = [""] * (len(keys) - 1)
-    means = mean_rows(year)
-    lines: list[list[str | float]] = []
-    for machine_type, block in groupby(rows, key=lambda row: row.machine_type):
-        block_rows = list(block)
-        lines += [[machine_type], [*keys, *block_rows[0].metrics]]
-        for row in block_rows:
-            number = row.section.rpartition("_")[2]
-            lines.append([number, *([row.domain] if blank else []), *row.metrics.values()])
-        for label, mean in means.items():
-            lines.append([label, *blank, *column_means(block_rows, mean).values()])
-        lines.append([])
-    if year != 2020:
-        lines.append(["", *blank, *rows[0].metrics])
-        for label, mean in means.items():
-            label += " over all machine types, sections, and domains"
-            lines.append([label, *blank, *column_means(rows, mean).values()])
-        lines.append([])
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(lines)
+    rows = []
+    for (machine_type, _, _), members in _members(year, clip_scores, set()).items():
+        known = [i for i in members if clip_scores[i].label != "unknown"]
+        clips = [clip_scores[i] for i in known]
+        labels, scores = labels_and_scores(clips)
+        own = weights[:, known]
+        # Leaving out a clip of another section changes nothing here: all such resamples share one computation.
+        is_whole = (own == 1).all(axis=1)
+        computed = np.concatenate([np.flatnonzero(~is_whole), np.flatnonzero(is_whole)[:1]])
+        place = np.where(is_whole, len(computed) - 1, np.cumsum(~is_whole) - 1)
+        own = own[computed]
+        metrics = {
+            name: roc_areas(labels[compared], scores[compared], own[:, compared], max_fpr)[place]
+            for name, (compared, max_fpr) in _areas_of(year, clips).items()
+        }
+        rows.append((machine_type, metrics))
+    return rows
 
 
-def column_means(
-    rows: Sequence[ResultRow], mean: Callable[[Sequence[float]], float]
-) -> dict[str, float]:
-    """Mean of every official column over the rows."""
-    return {name: mean([row.metrics[name] for row in rows]) for name in rows[0].metrics}
+def official_columns(year: int) -> tuple[list[str], list[str]]:
+    """Columns of the AUCs and of the pAUCs that count in the year's official score."""
+    if year <= 2021:
+        return ["AUC"], ["pAUC"]
+    # AUC (all), and from 2023 on pAUC (source) and pAUC (target), are listed but never count.
+    return [f"AUC ({name})" for name in DOMAINS], ["pAUC"]
+
+
+def _members(
+    year: int, clip_scores: Sequence[ClipScore], undefined: set[tuple[str, str]]
+) -> dict[tuple[str, str, str], list[int]]:
+    """Positions of the clips of every row of the table, by machine type, domain and section."""
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    # Both domains get a row in 2021, so that an absent one shows instead of vanishing.
+    domains = DOMAINS if year == 2021 else ("",)
+    for machine_type, section in undefined:
+        groups |= {(machine_type, domain, section): [] for domain in domains}
+    for i, clip in enumerate(clip_scores):
+        for domain in domains:
+            members = groups.setdefault((clip.machine_type, domain, clip.section), [])
+            is_defined = (clip.machine_type, clip.section) not in undefined
+            if domain in ("", clip.domain) and is_defined:
+                members.append(i)
+    return dict(sorted(groups.items()))
+
+
+def _areas_of(year: int, clips: Sequence[ClipScore]) -> dict[str, tuple[Positions, float | None]]:
+    """By metric: which of a row's clips stand in its ROC curve, and where on the false-positive axis a part ends."""
+    everything = np.arange(len(clips))
+    if year <= 2021:
+        return {"AUC": (everything, None), "pAUC": (everything, MAX_FPR)}
+    areas: dict[str, tuple[Positions, float | None]] = {"AUC (all)": (everything, None)}
+    areas |= {f"AUC ({name})": (_against_all(clips, name), None) for name in DOMAINS}
+    areas["pAUC"] = (everything, MAX_FPR)
+    if year >= 2023:
+        areas |= {f"pAUC ({name})": (_own(clips, name), MAX_FPR) for name in DOMAINS}
+    return areas
+
+
+def _own(clips: Sequence[ClipScore], domain: str) -> Positions:
+    return np.flatnonzero([clip.domain == domain for clip in clips])
+
+
+def _against_all(clips: Sequence[ClipScore], domain: str) -> Positions:
+    return np.flatnonzero([clip.domain == domain or clip.label == "anomaly" for clip in clips])
+
+
+def _area(clips: Sequence[ClipScore], max_fpr: float | None) -> float:
+    labels, scores = labels_and_scores(clips)
+    return auc(labels, scores) if max_fpr is None else pauc(labels, scores, max_fpr)
+
+
+def _decision_metrics(year: int, clips: Sequence[ClipScore]) -> dict[str, float]:
+    """Precision, recall and F1 score of a row; of each domain's own clips from 2022 on, none in 2020."""
+    if year == 2020:
+        return {}
+    if year == 2021:
+        return _of_decisions(clips)
+    by_domain = {name: _of_decisions([clips[i] for i in _own(clips, name)]) for name in DOMAINS}
+    return {
+        f"{metric} ({name})": by_domain[name][metric]
+        for metric in DECISION_METRICS
+        for name in DOMAINS
+    }
+
+
+def _of_decisions(clips: Sequence[ClipScore]) -> dict[str, float]:
+    known = [clip for clip in clips if clip.label != "unknown"]
+    decisions = [clip.decision for clip in known if clip.decision is not None]
+    if len(decisions) < len(known):
+        return dict.fromkeys(DECISION_METRICS, float("nan"))
+    labels, _ = labels_and_scores(known)
+    return dict(zip(DECISION_METRICS, precision_recall_f1(labels, decisions), strict=True))
 
 
 def _extra_clips(
@@ -169,40 +217,3 @@ def _extra_clips(
         except ValueError as error:
             raise ValueError(f"Column '{name}': {error}") from error
     return extra
-
-
-def _section_metrics(year: int) -> Callable[[int, Sequence[ClipScore]], dict[str, float]]:
-    return {2020: _metrics_2020, 2021: _metrics_2021}.get(year, _metrics_from_2022)
-
-
-def _metrics_2020(year: int, clips: Sequence[ClipScore]) -> dict[str, float]:
-    labels, scores = labels_and_scores(clips)
-    return {"AUC": auc(labels, scores), "pAUC": pauc(labels, scores)}
-
-
-def _metrics_2021(year: int, clips: Sequence[ClipScore]) -> dict[str, float]:
-    return _metrics_2020(year, clips) | _decision_metrics(clips)
-
-
-def _metrics_from_2022(year: int, clips: Sequence[ClipScore]) -> dict[str, float]:
-    curves = compared_clips(year, clips)
-    own = {name: [clip for clip in clips if clip.domain == name] for name in DOMAINS}
-    metrics = {f"AUC ({name})": auc(*labels_and_scores(curves[name])) for name in DOMAINS}
-    metrics["pAUC"] = pauc(*labels_and_scores(curves["both"]))
-    if year >= 2023:
-        metrics |= {f"pAUC ({name})": pauc(*labels_and_scores(own[name])) for name in DOMAINS}
-    decided = {name: _decision_metrics(own[name]) for name in DOMAINS}
-    return metrics | {
-        f"{metric} ({name})": decided[name][metric]
-        for metric in DECISION_METRICS
-        for name in DOMAINS
-    }
-
-
-def _decision_metrics(clips: Sequence[ClipScore]) -> dict[str, float]:
-    known = [clip for clip in clips if clip.label != "unknown"]
-    decisions = [clip.decision for clip in known if clip.decision is not None]
-    if len(decisions) < len(known):
-        return dict.fromkeys(DECISION_METRICS, float("nan"))
-    labels, _ = labels_and_scores(known)
-    return dict(zip(DECISION_METRICS, precision_recall_f1(labels, decisions), strict=True))

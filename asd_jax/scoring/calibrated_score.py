@@ -26,12 +26,16 @@ class CalibratedScore:
             its machine type.
 
     Attributes:
+        score: see above.
         normals: the training normals.
         normal_scores: their scores `[clips]`; of a fitted score each by scorers that were fitted without the clip.
+        reference: what a fitted score was fitted on, `[clips, ...]` of the normals by the report's name; else empty.
     """
 
+    score: str | FittedScore
     normals: Sequence[ClipInfo]
     normal_scores: np.ndarray
+    reference: Reports
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class CalibratedScore:
         centers_of: CentersOf | None = None,
         per: Calibration = "machine_type",
     ):
-        self._score = score
+        self.score = score
         self._centers_of = centers_of
         self._per = per
 
@@ -49,19 +53,34 @@ class CalibratedScore:
         Raises:
             ValueError: see `GroupedScorer.fit`.
         """
-        self.normals = normals
-        if isinstance(self._score, FittedScore):
-            self._scorer = GroupedScorer(self._score, self._centers_of).fit(reports, normals)
+        self._learn(reports, normals)
+        if isinstance(self.score, FittedScore):
             self.normal_scores = self._scorer.cross_fitted(reports, normals)
         else:
-            self.normal_scores = reports[self._score]
+            self.normal_scores = reports[self.score]
         return self
+
+    def restore(
+        self, reference: Reports, normals: Sequence[ClipInfo], normal_scores: np.ndarray
+    ) -> "CalibratedScore":
+        """As `fit`, from the attributes that a calibration kept: nothing is heard or fitted across folds again."""
+        self._learn(reference, normals)
+        self.normal_scores = normal_scores
+        return self
+
+    def _learn(self, reports: Reports, normals: Sequence[ClipInfo]) -> None:
+        self.normals = normals
+        self.reference = {}
+        if isinstance(self.score, FittedScore):
+            self._scorer = GroupedScorer(self.score, self._centers_of).fit(reports, normals)
+            name = self.score.config.report
+            self.reference = {name: reports[name]}
 
     def score_samples(self, reports: Reports, clips: Sequence[ClipInfo]) -> np.ndarray:
         """Anomaly scores `[clips]` of reports `[clips, ...]`; higher is more anomalous."""
-        if isinstance(self._score, FittedScore):
+        if isinstance(self.score, FittedScore):
             return self._scorer.score_samples(reports, clips)
-        return reports[self._score]
+        return reports[self.score]
 
     def threshold(self, machine_type: str, section: str, quantile: float) -> float:
         """Score that the given share of the group's normals stays below, by a fitted gamma distribution."""

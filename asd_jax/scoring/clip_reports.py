@@ -23,6 +23,57 @@ LOUDNESS = "loudness"
 Reports = dict[str, np.ndarray]
 
 
+class WindowReporter:
+    """A trained detector on this process's devices, ready for batches of windows.
+
+    Args:
+        detector: what reports.
+        state: its trained state.
+        batch_size: windows a batch; rounded up to a multiple of the devices.
+
+    Attributes:
+        batch_size: a multiple of the devices.
+    """
+
+    batch_size: int
+
+    def __init__(self, detector: Detector, state: TrainState, batch_size: int):
+        self._detector = detector
+        # Devices of other processes have other clips: this process's batches go to its own devices only.
+        self._mesh = data_mesh(jax.local_devices())
+        self.batch_size = self.whole_batch(batch_size)
+        self._state = jax.device_put(
+            jax.tree.map(lambda leaf: leaf.addressable_data(0), state), replicated(self._mesh)
+        )
+
+    def whole_batch(self, windows: int) -> int:
+        """The smallest batch for so many windows that the devices can share."""
+        return -(-windows // self._mesh.size) * self._mesh.size
+
+    def __call__(self, waveform: np.ndarray, candidates: np.ndarray) -> Reports:
+        """Reports `[batch, ...]` of windows.
+
+        Args:
+            waveform: int16 `[batch, samples]`.
+            candidates: classes that each window may truly have, bool `[batch, classes]`.
+        """
+        inputs = {"waveform": waveform, "candidates": candidates}
+        return jax.device_get(_report(self._detector, self._state, split_batch(self._mesh, inputs)))
+
+    def claimed(self, score: str, waveform: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """One of the detector's scores under several claims of what a window is, `[batch, claims]`.
+
+        The network hears the windows once, whatever the number of claims.
+
+        Args:
+            score: its name.
+            waveform: int16 `[batch, samples]`.
+            candidates: each claim's classes, bool `[batch, claims, classes]`.
+        """
+        inputs = split_batch(self._mesh, {"waveform": waveform, "candidates": candidates})
+        return jax.device_get(_claimed(self._detector, score, self._state, inputs))
+
+
 def report_clips(
     detector: Detector,
     state: TrainState,
@@ -49,22 +100,16 @@ def report_clips(
         The detector's scores and `loudness` (mean power in dB of full scale) as `[clips]`, pooled as the configuration
         says; other reports such as `embedding` as `[clips, features]`, the mean over windows.
     """
-    # Devices of other processes have other clips: this process's batches go to its own devices only.
-    mesh = data_mesh(jax.local_devices())
+    reporter = WindowReporter(detector, state, config.batch_size)
     candidates = _candidates(class_map, source.clips)
     # A process beyond the last clip hears the first one again, which the gathering drops.
     mine = range(jax.process_index(), len(source), jax.process_count()) or range(1)
-    batch_size = -(-config.batch_size // mesh.size) * mesh.size
     windows = evaluation_windows(source, mine, policy)
-    batches = evaluation_batches(source, windows, policy, batch_size)
-    state = jax.device_put(
-        jax.tree.map(lambda leaf: leaf.addressable_data(0), state), replicated(mesh)
-    )
+    batches = evaluation_batches(source, windows, policy, reporter.batch_size)
     clips, rows = [], []
     with tqdm(total=len(windows), unit="window", desc=title, dynamic_ncols=True) as bar:
         for batch in batches:
-            inputs = {"waveform": batch["waveform"], "candidates": candidates[batch["clip"]]}
-            reports = jax.device_get(_report(detector, state, split_batch(mesh, inputs)))
+            reports = reporter(batch["waveform"], candidates[batch["clip"]])
             heard = batch["mask"]
             rows.append({name: values[heard] for name, values in reports.items()})
             clips.append(batch["clip"][heard])
@@ -90,6 +135,14 @@ def _report(detector: Detector, state: TrainState, batch: Batch) -> dict[str, ja
     return detector.report(state, batch) | {LOUDNESS: loudness}
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _claimed(detector: Detector, score: str, state: TrainState, batch: Batch) -> jax.Array:
+    def under(candidates: jax.Array) -> jax.Array:
+        return detector.report(state, batch | {"candidates": candidates})[score]
+
+    return jax.vmap(under, in_axes=1, out_axes=1)(batch["candidates"])
+
+
 def _pool(
     windows: Reports, first_windows: np.ndarray, scores: Sequence[str], pooling: str
 ) -> Reports:
@@ -99,10 +152,15 @@ def _pool(
     """
     pooled = {}
     for name, values in windows.items():
-        pool = np.max if pooling == "max" and name in scores else np.mean
+        how = pooling if name in scores else "mean"
         clips = np.split(values, first_windows)
-        pooled[name] = np.stack([pool(clip, axis=0) for clip in clips])
+        pooled[name] = np.stack([pool_windows(clip, how) for clip in clips])
     return pooled
+
+
+def pool_windows(windows: np.ndarray, pooling: str) -> np.ndarray:
+    """The "mean" or the "max" of one clip's windows: `[windows, ...]` to `[...]`."""
+    return (np.max if pooling == "max" else np.mean)(windows, axis=0)
 
 
 def _gather(pooled: Reports, clips: int) -> Reports:

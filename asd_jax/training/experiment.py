@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,36 @@ def _with_train_stages(experiment: Experiment) -> Experiment:
 
 def training_clips(experiment: Experiment) -> list[ClipInfo]:
     """The normal clips that the experiment trains on; its `data.train_stages` must be spelled out."""
+    return _parted_clips(experiment)[0]
+
+
+def held_out_clips(experiment: Experiment) -> list[ClipInfo]:
+    """The normal clips of the same stages that training leaves out (`data.held_out`), for validation."""
+    return _parted_clips(experiment)[1]
+
+
+def _parted_clips(experiment: Experiment) -> tuple[list[ClipInfo], list[ClipInfo]]:
     data = experiment.data
     clips = all_clips(data.dataset, data.data_dir)
-    return select_clips(clips, data.train_stages, "train", data.machine_types)
+    chosen = select_clips(clips, data.train_stages, "train", data.machine_types)
+    groups: dict[tuple[str, str, str], list[ClipInfo]] = defaultdict(list)
+    for clip in chosen:
+        groups[clip.machine_type, clip.section, clip.domain].append(clip)
+    held_out = {
+        group[i].clip_id for group in groups.values() for i in _evenly(len(group), data.held_out)
+    }
+    return (
+        [clip for clip in chosen if clip.clip_id not in held_out],
+        [clip for clip in chosen if clip.clip_id in held_out],
+    )
+
+
+def _evenly(count: int, share: float) -> list[int]:
+    """Positions of that share of so many clips, spread over them; one clip at least stays."""
+    if not 0.0 <= share < 1.0:
+        raise ValueError(f"data.held_out is a share from 0 to below 1, not {share}")
+    wanted = min(math.ceil(count * share), count - 1)
+    return [(2 * i + 1) * count // (2 * wanted) for i in range(wanted)]
 
 
 def model_groups(experiment: Experiment, clips: Sequence[ClipInfo]) -> dict[str, list[ClipInfo]]:

@@ -2,12 +2,15 @@
 
 `download` fetches a year's published zip archives, `prepare` builds the dataset from them, `load`
 gives its builder, `read_index` lists its clips, `summary` counts them and `verify` reads all again.
+`official_sections` and `evaluation_truth` tell what a year's challenge asked to be scored.
 """
 
+from tfds_dcase.challenge import evaluation_truth, official_sections
 from tfds_dcase.checksums import VerificationReport, verify_archives
 from tfds_dcase.download import DownloadReport, download
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.index import ClipInfo, read_index
+from tfds_dcase.labels import Truth
 from tfds_dcase.preparation import dataset_folder, load, prepare
 from tfds_dcase.records import channels_of, waveform_of
 from tfds_dcase.summary import summary
@@ -19,12 +22,15 @@ __all__ = [
     "Builder",
     "ClipInfo",
     "DownloadReport",
+    "Truth",
     "Verification",
     "VerificationReport",
     "channels_of",
     "dataset_folder",
     "download",
+    "evaluation_truth",
     "load",
+    "official_sections",
     "prepare",
     "read_index",
     "summary",

@@ -9,9 +9,9 @@ from asd_jax.evaluation.clip_scores import (
     ClipScore,
     check_clip_scores,
     dataset_year,
-    read_clip_scores,
     write_clip_scores,
 )
+from asd_jax.evaluation.score_files import read_clip_scores
 
 CLIP = ClipScore("fan", "id_00", "unknown", "normal_id_00_00000000.wav", 0.1 + 0.2, 1, "normal")
 

@@ -16,9 +16,10 @@ from absl import logging
 from asd_jax.config import Experiment, override
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import ClipSource
-from asd_jax.evaluation.clip_scores import DOMAINS, ClipScore, read_clip_scores
+from asd_jax.evaluation.clip_scores import DOMAINS, ClipScore
 from asd_jax.evaluation.evaluate import evaluate
 from asd_jax.evaluation.results import Results
+from asd_jax.evaluation.score_files import read_clip_scores
 from asd_jax.scoring.clip_reports import report_clips
 from asd_jax.scoring.threshold import GammaThreshold
 from asd_jax.simulation import SimulationSize

@@ -2,15 +2,13 @@
 
 import csv
 import math
-import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asd_jax.evaluation.clip_scores import ClipScore, read_clip_scores
+from asd_jax.evaluation.foreign import evaluate_foreign_scores
 from asd_jax.evaluation.metrics import (
     arithmetic_mean,
     auc,
@@ -18,12 +16,9 @@ from asd_jax.evaluation.metrics import (
     pauc,
     precision_recall_f1,
 )
-from asd_jax.evaluation.summary import summarise
-from asd_jax.evaluation.tables import ResultRow, mean_rows, result_rows
+from asd_jax.evaluation.truth import read_truths
 
 pytestmark = pytest.mark.golden
-LABEL = {"0": "normal", "1": "anomaly"}
-DOMAIN = {"0": "source", "1": "target"}
 
 
 def recorded_cases(shared: Path) -> dict[str, np.ndarray]:
@@ -56,114 +51,72 @@ def test_means_equal_the_recorded_ones(shared: Path) -> None:
         np.testing.assert_allclose(ours, cases[key], rtol=1e-12)
 
 
-def read_pairs(path: Path) -> dict[str, str]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return {line[0]: line[-1] for line in csv.reader(file) if len(line) > 1}
-
-
-def truth_of_2020(root: Path) -> dict[tuple[str, str], str]:
-    truth, machine_type = {}, ""
-    for line in csv.reader((root / "eval_data_list.csv").read_text().splitlines()):
-        if len(line) == 1:
-            machine_type = line[0]
-        elif line:
-            truth[machine_type, line[0]] = line[-1]
-    return truth
-
-
-def labelled(root: Path, clips: list[ClipScore]) -> list[ClipScore]:
-    """Clips with the labels and domains of the evaluator's ground truth."""
-    if (root / "eval_data_list.csv").is_file():
-        truth = truth_of_2020(root)
-        return [
-            replace(clip, label=LABEL[truth[clip.machine_type, clip.file_name]]) for clip in clips
-        ]
-    done = []
-    for clip in clips:
-        stem = f"ground_truth_{clip.machine_type}_{clip.section}"
-        suffix = f"_{clip.domain}_test.csv" if clip.domain != "unknown" else "_test.csv"
-        label = read_pairs(root / "ground_truth_data" / (stem + suffix))[clip.file_name]
-        domain_path = root / "ground_truth_domain" / (stem + suffix)
-        domain = clip.domain
-        if domain_path.is_file():
-            domain = DOMAIN[read_pairs(domain_path)[clip.file_name]]
-        done.append(replace(clip, label=LABEL[label], domain=domain))
-    return done
-
-
-def evaluations(shared: Path) -> Iterator[tuple[str, Path, list[ResultRow]]]:
-    """Year, recorded result file and our rows of every team of every evaluator."""
+def evaluators(shared: Path, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """The recorded result file of every team of every evaluator, and ours, written with the literal halves."""
     root = shared / "golden" / "evaluators"
-    folders = sorted({path.parent for path in root.rglob("anomaly_score_*.csv")})
-    if not folders:
+    years = sorted(path for path in root.glob("*") if path.is_dir())
+    if not years:
         pytest.skip(f"no evaluator inputs under {root}")
-    for folder in folders:
-        year_folder = root / folder.relative_to(root).parts[0]
-        results = [
-            path
-            for path in year_folder.rglob("*.csv")
-            if "result" in path.name and folder.name in path.name and "decision" not in path.name
-        ]
-        assert len(results) == 1, f"one result file of {folder} expected, found {results}"
-        rows = result_rows(year_folder.name, labelled(year_folder, read_clip_scores(folder)))
-        yield year_folder.name, results[0], rows
+    for year in years:
+        truths = read_truths(year)
+        found = evaluate_foreign_scores(
+            year,
+            tmp_path / year.name,
+            year.name,
+            truths,
+            layout="evaluator",
+            literal_halves=True,
+            plots=False,
+        )
+        assert found, year
+        for result in found:
+            assert not result.judged.faults, result.judged.faults
+            assert result.checked, f"no recorded result of {result.score_set.folder}"
+            (recorded,) = {number.published.path for number in result.checked}
+            yield recorded, result.results.directory / "result.csv"
 
 
-def recorded_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Machine type and cells of every line that stands under a header."""
-    machine_type, header = "", []
-    for line in csv.reader(path.read_text().splitlines()):
-        if len(line) == 1 or (line and not any(line[1:])):
-            machine_type = line[0]
-        elif line and line[0] in ("id", "section"):
-            header = line
-        elif line and header and line[0]:
-            yield machine_type, dict(zip(header, line, strict=False))
+def lines_of(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
 
 
-def test_sections_equal_the_official_evaluators(shared: Path) -> None:
-    for dataset, path, rows in evaluations(shared):
-        ours = {
-            (row.machine_type, row.section.rpartition("_")[2], row.domain): row.metrics
-            for row in rows
-        }
-        recorded = 0
-        for machine_type, cells in recorded_rows(path):
-            section = cells.get("section", cells.get("id", ""))
-            if not re.fullmatch(r"\d+", section):
-                continue
-            metrics = ours[machine_type, section, cells.get("domain", "")]
-            for name in metrics.keys() & cells.keys():
-                assert math.isclose(metrics[name], float(cells[name]), abs_tol=1e-9), (
-                    f"{dataset} {machine_type} {section} {name}"
-                )
-            recorded += 1
-        assert recorded == len(rows), path
+def as_number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
-def test_means_of_a_machine_type_equal_the_official_evaluators(shared: Path) -> None:
-    for dataset, path, rows in evaluations(shared):
-        year = int(dataset[-4:])
-        if year >= 2022:
-            continue
-        for machine_type, cells in recorded_rows(path):
-            label = cells.get("section", cells.get("id", ""))
-            mean = mean_rows(year).get(label)
-            block = [row for row in rows if row.machine_type == machine_type]
-            if mean is None:
-                continue
-            for name in block[0].metrics:
-                ours = mean([row.metrics[name] for row in block])
-                assert math.isclose(ours, float(cells[name]), rel_tol=1e-9), f"{path} {label}"
+def test_result_files_equal_the_official_evaluators_line_by_line(
+    shared: Path, tmp_path: Path
+) -> None:
+    """Every line, cell and number of the file, of the metrics, means, official score and its interval."""
+    compared = 0
+    for recorded_path, our_path in evaluators(shared, tmp_path):
+        recorded, ours = lines_of(recorded_path), lines_of(our_path)
+        assert len(ours) == len(recorded), recorded_path
+        for our_line, line in zip(ours, recorded, strict=True):
+            assert len(our_line) == len(line), f"{recorded_path}: {line}"
+            for our_cell, cell in zip(our_line, line, strict=True):
+                number, our_number = as_number(cell), as_number(our_cell)
+                if number is None or our_number is None or cell.isdigit():
+                    assert our_cell == cell, f"{recorded_path}: {line}"
+                    continue
+                assert math.isclose(our_number, number, rel_tol=1e-9), f"{recorded_path}: {line}"
+                compared += 1
+    assert compared
 
 
-def test_official_score_equals_the_official_evaluators(shared: Path) -> None:
-    for dataset, path, rows in evaluations(shared):
-        lines = csv.reader(path.read_text().splitlines())
-        recorded = [line for line in lines if line and line[0] == "official score"]
-        ours = summarise(dataset, rows).official_score
-        if not recorded:
-            assert ours is None, path
-            continue
-        value = next(float(cell) for cell in recorded[0][1:] if cell)
-        assert ours == pytest.approx(value, abs=1e-9), path
+def test_comparing_tables_finds_the_recorded_numbers_equal(shared: Path, tmp_path: Path) -> None:
+    """Numbers that an evaluator's slip changes are told apart from those of the definition."""
+    root = shared / "golden" / "evaluators"
+    years = sorted(path for path in root.glob("*") if path.is_dir())
+    if not years:
+        pytest.skip(f"no evaluator inputs under {root}")
+    for year in years:
+        for result in evaluate_foreign_scores(
+            year, tmp_path / year.name, year.name, read_truths(year), plots=False
+        ):
+            assert {number.verdict for number in result.checked} <= {"equal", "literal"}
+            assert result.is_sound

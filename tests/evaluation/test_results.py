@@ -98,7 +98,7 @@ def test_a_failure_leaves_the_earlier_results_untouched(
     write_results(target, "dcase2023", make_clips(), {})
     before = {path.name: path.read_bytes() for path in target.iterdir()}
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(results, step, fail)

@@ -8,8 +8,10 @@ import pytest
 
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.metrics import auc, harmonic_mean, pauc
-from asd_jax.evaluation.summary import format_table, summarise
-from asd_jax.evaluation.tables import result_rows, write_result_csv
+from asd_jax.evaluation.result_csv import write_result_csv
+from asd_jax.evaluation.summary import summarise
+from asd_jax.evaluation.tables import ResultRow, result_rows
+from asd_jax.evaluation.text_table import format_table
 
 
 def make_clips(
@@ -35,6 +37,10 @@ def both_domains(machine_type: str, section: str, seed: int) -> list[ClipScore]:
 
 def compute(clips: list[ClipScore], metric=auc) -> float:
     return metric([clip.label == "anomaly" for clip in clips], [clip.score for clip in clips])
+
+
+def text_table(dataset: str, rows: list[ResultRow]) -> str:
+    return format_table(dataset, rows, summarise(dataset, rows))
 
 
 def test_2020_averages_over_ids_then_over_machine_types() -> None:
@@ -111,7 +117,7 @@ def test_a_section_of_one_class_is_nan_and_every_mean_over_it_says_so(tmp_path: 
     summary = summarise("dcase2020", rows)
     assert summary.missing == ("fan id_02",)
     assert summary.mean_auc == rows[0].metrics["AUC"]
-    text = format_table("dcase2020", rows)
+    text = text_table("dcase2020", rows)
     assert "1 of 2 rows lack" in text
     assert "fan id_02" in text
     average = next(line for line in text.splitlines() if "Average" in line)
@@ -159,7 +165,7 @@ def test_extra_columns_are_the_auc_of_their_own_scores() -> None:
     rows = result_rows("dcase2020", clips, {"RMS AUC": loudness})
     assert rows[0].extra == {"RMS AUC": 1.0}
     assert summarise("dcase2020", rows).extra_means == {"RMS AUC": 1.0}
-    assert "RMS AUC" in format_table("dcase2020", rows).splitlines()[2]
+    assert "RMS AUC" in text_table("dcase2020", rows).splitlines()[2]
     with pytest.raises(ValueError, match="'RMS AUC' has 1 scores for 10 clips"):
         result_rows("dcase2020", clips, {"RMS AUC": [1.0]})
     with pytest.raises(ValueError, match="Column 'RMS AUC': Clip fan/id_00_unknown_test_normal"):
@@ -169,7 +175,7 @@ def test_extra_columns_are_the_auc_of_their_own_scores() -> None:
 def test_text_table_is_aligned_and_in_percent() -> None:
     clips = both_domains("fan", "section_00", 16) + both_domains("ToyCar", "section_00", 17)
     rows = result_rows("dcase2023", clips)
-    lines = format_table("dcase2023", rows).splitlines()
+    lines = text_table("dcase2023", rows).splitlines()
     header = next(line for line in lines if line.startswith("machine type"))
     fan = next(line for line in lines if line.startswith("fan"))
     area = f"{100 * rows[1].metrics['AUC (source)']:.2f}"

@@ -15,8 +15,8 @@ from asd_jax.config import Experiment, override
 from asd_jax.data.classes import ClassMap
 from asd_jax.detectors.mobilenetv2 import MobileNetV2Config
 from asd_jax.detectors.stgram_mfn import STgramMFN
-from asd_jax.evaluation.clip_scores import read_clip_scores
 from asd_jax.evaluation.evaluate import evaluate
+from asd_jax.evaluation.score_files import read_clip_scores
 from asd_jax.interop import mobilenetv2, stgram_mfn
 from asd_jax.interop.importing import ClassOrder, Weights, default_experiment, import_weights
 from asd_jax.interop.published import PUBLISHED, config_class, find_network, interop

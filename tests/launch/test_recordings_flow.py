@@ -14,8 +14,9 @@ from tfds_dcase.layouts import LAYOUTS
 
 from asd_jax.config import Experiment, load_config, override
 from asd_jax.data.clips import all_clips, select_clips
-from asd_jax.evaluation.clip_scores import ClipScore, read_clip_scores
+from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.evaluate import evaluate
+from asd_jax.evaluation.score_files import read_clip_scores
 from asd_jax.training.experiment import load_experiment, train
 
 pytestmark = pytest.mark.recordings

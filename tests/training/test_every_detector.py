@@ -14,8 +14,8 @@ import pytest
 from asd_jax.config import Experiment, load_config, override
 from asd_jax.data.classes import ClassMap
 from asd_jax.detectors.base import TrainState
-from asd_jax.evaluation.clip_scores import read_clip_scores
 from asd_jax.evaluation.evaluate import evaluate
+from asd_jax.evaluation.score_files import read_clip_scores
 from asd_jax.simulation import SimulationSize
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.experiment import CLASS_MAP_FILE, build_detector, load_experiment, train
