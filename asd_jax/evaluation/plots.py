@@ -195,6 +195,7 @@ def _draw_histogram(axes: Axes, clips: Sequence[ClipScore]) -> None:
         axes.set_xscale("log")
     else:
         edges = np.histogram_bin_edges(values, bins=BINS).tolist()
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     for label, style in _CLASS_STYLE.items():
         scores = [clip.score for clip in clips if clip.label == label]
         if scores:

@@ -16,11 +16,10 @@ from asd_jax.evaluation.results import Protocol
 from asd_jax.evaluation.summary import summarise
 from asd_jax.evaluation.tables import result_rows
 from asd_jax.evaluation.trained_model import TrainedModel, checkpoint_steps
-from asd_jax.evaluation.validation import best_step, validate
+from asd_jax.evaluation.validation import best_step, validate_checkpoints
 from asd_jax.scoring.calibrated_score import CalibratedScore
 from asd_jax.scoring.clip_reports import Reports
 from asd_jax.scoring.settings import FittedScore
-from asd_jax.training.experiment import held_out_clips, model_groups
 
 HONEST_REMARK = "honest protocol: {checkpoint} checkpoint, score fixed beforehand, thresholds from training normals"
 ORACLE = Protocol(
@@ -120,17 +119,7 @@ def best_f1_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
 
 def _validated(last: TrainedModel, experiment: Experiment) -> tuple[TrainedModel, list[list[str]]]:
     """The model with the checkpoint that held-out training normals favour, and the figures of all."""
-    groups = model_groups(experiment, held_out_clips(experiment))
-    held_out = groups.get(last.name, [])
-    if not held_out:
-        raise ValueError(
-            "evaluation.checkpoint=validated chooses by normals that training left out, and this one left out none: "
-            "train with --set data.held_out=0.1"
-        )
-    validations = [
-        validate(last.at(step), experiment.evaluation, held_out, step)
-        for step in checkpoint_steps(last.directory)
-    ]
+    validations = validate_checkpoints(last, experiment)
     chosen = best_step(validations)
     header = ["model", "checkpoint step", "machine-ID confusion AUC", "mean normal score", "chosen"]
     rows = [

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tfds_dcase import ClipInfo
 
-from asd_jax.config import EvaluationConfig
+from asd_jax.config import EvaluationConfig, Experiment
 from asd_jax.evaluation.calibrated import calibrated_score, chosen_score
 from asd_jax.evaluation.metrics import arithmetic_mean, auc
-from asd_jax.evaluation.trained_model import TrainedModel
+from asd_jax.evaluation.trained_model import TrainedModel, checkpoint_steps
 from asd_jax.scoring.settings import FittedScore
+from asd_jax.training.experiment import held_out_clips, model_groups
 
 Place = tuple[str, str]
 """Machine type and section."""
@@ -37,6 +38,24 @@ class Validation:
     step: int
     confusion_auc: float
     normal_score: float
+
+
+def validate_checkpoints(last: TrainedModel, experiment: Experiment) -> list[Validation]:
+    """Validates every kept checkpoint of a model on the normals that its training left out.
+
+    Raises:
+        ValueError: training left out none.
+    """
+    held_out = model_groups(experiment, held_out_clips(experiment)).get(last.name, [])
+    if not held_out:
+        raise ValueError(
+            "evaluation.checkpoint=validated chooses by normals that training left out, and this one left out none: "
+            "train with --set data.held_out=0.1, or take --set evaluation.checkpoint=last"
+        )
+    return [
+        validate(last.at(step), experiment.evaluation, held_out, step)
+        for step in checkpoint_steps(last.directory)
+    ]
 
 
 def validate(

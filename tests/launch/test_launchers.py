@@ -68,7 +68,11 @@ def test_a_mistake_is_answered_with_a_message_alone(
         ("simulate.py", "dataset output machine_types stages size seed"),
         ("prepare.py", "dataset archives data_dir machine_types rebuild"),
         ("train.py", "config mode dataset machine_types version workdir set"),
-        ("evaluate.py", "mode dataset machine_types version workdir set"),
+        ("evaluate.py", "mode dataset machine_types version workdir set protocol"),
+        ("score.py", "workdir machine_type section output set"),
+        ("metrics.py", "scores dataset data_dir ground_truth output layout"),
+        ("compare.py", "mode dataset published output"),
+        ("report.py", "workdir mode examples output set"),
     ],
 )
 def test_the_help_is_short_and_has_an_example(launch: Any, name: str, flags: str) -> None:

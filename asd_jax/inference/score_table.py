@@ -1,0 +1,124 @@
+"""The results as CSV lines, to a file and to the terminal, as they come."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from tfds_dcase.errors import printable
+from tqdm import tqdm
+
+from asd_jax.inference.decisions import FileScore
+from asd_jax.inference.hearing import UnheardFile
+
+COLUMNS = (*(field.name for field in dataclasses.fields(FileScore)), "error")
+_ROUNDED = {"score": "{:.6g}", "p_value": "{:.3g}", "seconds": "{:.2f}", "heard_seconds": "{:.2f}"}
+
+NORMAL, ANOMALY, SETUP_ERROR, UNREADABLE, ANOMALY_AND_UNREADABLE = range(5)
+"""Exit status of a program: what the files are, or 2 where none of them was heard."""
+
+
+_Row = dict[str, object]
+
+
+class ScoreTable:
+    """Writes a line a file and counts; each batch is flushed, so that a kill loses no more than the batch at work.
+
+    Args:
+        printed: gets numbers of a few digits.
+        kept: gets numbers with every digit; None for none.
+    """
+
+    def __init__(self, printed: TextIO, kept: TextIO | None = None):
+        self._printed, self._kept = printed, kept
+        self.scored = self.anomalies = self.unreadable = self.matched = 0
+        self._write([dict(zip(COLUMNS, COLUMNS, strict=True))], rounded=False)
+
+    def add(self, results: Sequence[FileScore | UnheardFile]) -> None:
+        """Writes some files' lines. What is wrong with a file stands in its line and among the errors."""
+        rows: list[_Row] = []
+        for result in results:
+            if isinstance(result, UnheardFile):
+                self.unreadable += 1
+                rows.append(_unreadable(result))
+            else:
+                self.scored += 1
+                self.anomalies += result.decision
+                self.matched += result.section_by == "match"
+                rows.append(dataclasses.asdict(result))
+        self._write(rows)
+        for row in rows:
+            if "error" in row:
+                # Names of files are foreign text: control characters must not reach a terminal.
+                message = printable(f"{row['file']}: {row['error']}")
+                with tqdm.external_write_mode(sys.stderr):
+                    print(f"error: {message}", file=sys.stderr)
+
+    @property
+    def status(self) -> int:
+        """Exit status: a file that could not be read is never hidden by the others, nor an anomaly by it."""
+        if self.unreadable:
+            return ANOMALY_AND_UNREADABLE if self.anomalies else UNREADABLE
+        return ANOMALY if self.anomalies else NORMAL
+
+    def summary(self) -> str:
+        """One line on all files."""
+        text = f"{self.scored} scored, {self.anomalies} anomalies, {self.unreadable} not readable"
+        if self.matched:
+            text += (
+                f"; {self.matched} of no known section were compared with all of their machine type"
+            )
+        return text
+
+    def _write(self, rows: Sequence[_Row], rounded: bool = True) -> None:
+        # On a terminal the lines and the progress bar would run into each other.
+        beside_bar = self._printed.isatty()
+        with tqdm.external_write_mode() if beside_bar else contextlib.nullcontext():
+            self._printed.write(_lines([_rounded(row) for row in rows] if rounded else rows))
+            self._printed.flush()
+        if self._kept:
+            self._kept.write(_lines(rows))
+            self._kept.flush()
+
+
+def _unreadable(unheard: UnheardFile) -> _Row:
+    return {
+        "file": str(unheard.file.path),
+        "machine_type": unheard.file.machine_type,
+        "error": f"{unheard.what}. {unheard.cure}",
+    }
+
+
+def _rounded(row: _Row) -> _Row:
+    return row | {key: form.format(row[key]) for key, form in _ROUNDED.items() if key in row}
+
+
+def _lines(rows: Sequence[_Row]) -> str:
+    lines = io.StringIO()
+    csv.DictWriter(lines, COLUMNS, restval="", lineterminator="\n").writerows(rows)
+    return lines.getvalue()
+
+
+@contextlib.contextmanager
+def output_file(path: Path | None, inputs: Sequence[Path]) -> Iterator[TextIO | None]:
+    """The file to keep results in, emptied; None where none is wanted.
+
+    Raises:
+        ValueError: it cannot be written, or is one of the inputs.
+    """
+    if path is None:
+        yield None
+        return
+    if path.exists() and any(path.samefile(file) for file in inputs if file.exists()):
+        raise ValueError(f"--output={path} is one of the files to score: choose another name")
+    try:
+        # Names that are no Unicode text come through as the bytes that they are.
+        file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise ValueError(f"--output={path} cannot be written ({error.strerror})") from error
+    with file:
+        yield file
