@@ -1,6 +1,6 @@
 """Compares systems on the same test clips: means, spreads over runs, paired differences with intervals.
 
-python launch/compare.py demo=runs/demo,runs/demo_seed1 aegan=runs/demo_aegan_ad other=their/scores --published
+python launch/compare.py --published demo=runs/demo,runs/demo_seed1 aegan=runs/demo_aegan_ad other=their/scores
 
 Each argument is NAME=RUN[,RUN...]; a run is a work directory that was evaluated, or a folder of score files. Without a
 name, the last part of the path is one. The first system is what the others are compared with.

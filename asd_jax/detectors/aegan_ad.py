@@ -24,8 +24,9 @@ from asd_jax.detectors.aegan_objective import (
     mix,
     reconstruction_scores,
 )
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
 from asd_jax.detectors.minibatches import learn_in_minibatches
+from asd_jax.detectors.relevance import GENERATOR_RELEVANCE, reconstruction_errors
 from asd_jax.features.excerpts import cut_excerpts, excerpt_starts, random_starts
 from asd_jax.features.logmel import LogMel, scale_to_range, waveform_from_int16
 from asd_jax.nn.normalisation import NormKind
@@ -98,6 +99,7 @@ class AEGANAD(Detector):
     """
 
     score_names = SCORE_NAMES
+    relevance_kind = GENERATOR_RELEVANCE
     fitted_scores: ClassVar[Mapping[str, FittedScore]] = {
         "D_maha": FittedScore("mahalanobis", ScorerConfig(group="machine_type")),
         "D_knn": FittedScore("knn", ScorerConfig(group="machine_type", neighbours=2)),
@@ -141,10 +143,7 @@ class AEGANAD(Detector):
         params, statistics = {}, {}
         for name, network in self.networks(nnx.Rngs(network_key)).items():
             params[name], statistics[name] = nnx.state(network, nnx.Param, ...)
-        extremes = {
-            "minimum": jnp.array(jnp.inf, jnp.float32),
-            "maximum": jnp.array(-jnp.inf, jnp.float32),
-        }
+        extremes = {"minimum": jnp.float32(jnp.inf), "maximum": jnp.float32(-jnp.inf)}
         optimizer = {name: self.optimizers[name].init(params[name]) for name in params}
         return TrainState(jnp.zeros((), jnp.int32), key, params, statistics | extremes, optimizer)
 
@@ -152,11 +151,9 @@ class AEGANAD(Detector):
         """Widens the range of levels, in dB, by these clips'."""
         level = self.config.features(waveform_from_int16(batch["waveform"]))
         known = state.statistics
-        extremes = {
-            "minimum": jnp.minimum(known["minimum"], jnp.min(level)),
-            "maximum": jnp.maximum(known["maximum"], jnp.max(level)),
-        }
-        return state.replace(statistics=known | extremes)
+        minimum = jnp.minimum(known["minimum"], jnp.min(level))
+        maximum = jnp.maximum(known["maximum"], jnp.max(level))
+        return state.replace(statistics=known | {"minimum": minimum, "maximum": maximum})
 
     def scaled_level(self, state: TrainState, batch: Batch) -> jax.Array:
         """Log-mel `[batch, frames, mels]` with the training clips' range at [-1, 1]."""
@@ -308,6 +305,14 @@ class AEGANAD(Detector):
         feature = networks["discriminator"](image, train=False).feature
         scores = reconstruction_scores(image, reconstruction, latent, latent_again)
         return scores | {"embedding": jnp.mean(feature, axis=0)}
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        known = (state.params["generator"], state.statistics["generator"])
+        generator = self.network("generator", *known)
+        starts = excerpt_starts(self.frames, self.size, self.config.excerpt_hop_test)
+        level = self.scaled_level(state, batch)
+        errors = reconstruction_errors(generator.reconstructed, level, starts, self.size)
+        return Explanation(self.config.features(waveform_from_int16(batch["waveform"])), errors)
 
     def network(self, name: str, params, statistics):
         """The `generator` or the `discriminator` with these variables."""

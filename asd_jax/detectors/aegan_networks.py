@@ -138,6 +138,10 @@ class Generator(nnx.Module):
         latent = self.encoder(image, train=train).latent
         return self.decoder(latent, train=train).image
 
+    def reconstructed(self, excerpts: jax.Array) -> jax.Array:
+        """Excerpts `[batch, frames, mels]` as a trained generator would draw them."""
+        return jnp.swapaxes(self(image_of(excerpts), train=False)[..., 0], 1, 2)
+
 
 class Discriminator(nnx.Module):
     """Tells real images from reconstructed ones, and describes them by a feature vector."""

@@ -18,10 +18,11 @@ import jax
 import jax.numpy as jnp
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.association import Evidence, covering_starts, joined
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.association import Evidence, covering_starts, evidence, joined
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
 from asd_jax.detectors.minibatches import learn_in_minibatches
 from asd_jax.detectors.minimax import MinimaxConfig, MinimaxLearner
+from asd_jax.detectors.relevance import rejoined
 from asd_jax.features.excerpts import cut_excerpts, excerpt_starts, random_starts
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 
@@ -70,6 +71,10 @@ class AnomalyTransformer(Detector):
         "reconstruction_mean",
         "reconstruction_max",
         "association_mean",
+    )
+    relevance_kind = (
+        "squared reconstruction error of every bin times its frame's weight by association discrepancy, in squares of "
+        "the mel band's standard deviation over the training clips; its mean is the score energy_mean"
     )
     observes_training_data = True
 
@@ -170,6 +175,20 @@ class AnomalyTransformer(Detector):
             "reconstruction_max": jnp.max(error),
             "association_mean": -jnp.mean(by_frame(found.discrepancy)),
         }
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        length, starts = self.config.excerpt_frames, self._report_starts
+
+        def one(level: jax.Array) -> jax.Array:
+            excerpts = cut_excerpts(level[None], jnp.asarray(starts)[None], length)[0]
+            taps = self.learner.apply(state.params, excerpts)
+            found = evidence(excerpts, taps, self.config.temperature)
+            energy = jnp.exp(found.log_weight)[..., None] * jnp.square(excerpts - taps.output)
+            return rejoined(energy, starts, len(level))
+
+        log_mel = self.config.features(waveform_from_int16(batch["waveform"]))
+        standardised = self._standardised(state, batch["waveform"])
+        return Explanation(log_mel, jax.lax.map(one, standardised))
 
     def _standardised(self, state: TrainState, waveform: jax.Array) -> jax.Array:
         """Log-mels with mean 0 and deviation 1 over the training clips, `[batch, frames, mels]`."""

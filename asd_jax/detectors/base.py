@@ -6,7 +6,7 @@ The training loop, the checkpoints, the scorers and the metrics know nothing els
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import flax.struct
 import jax
@@ -19,11 +19,25 @@ from asd_jax.scoring.settings import FittedScore
 
 Batch = dict[str, jax.Array]
 """What the pipeline delivers: `waveform` int16 `[batch, samples]`, `class_id` int32 `[batch]` while training,
-`candidates` bool `[batch, classes]` while scoring (the classes that the clip may truly have). Plain time series come as
-`window` float32 `[batch, time, channels]` (`asd_jax/series/`)."""
+`candidates` bool `[batch, classes]` while scoring (the classes that the clip may truly have), and for explanations
+`normal_waveform` int16 `[batch, normals, samples]` beside them (training normals of the clip's section). Plain time
+series come as `window` float32 `[batch, time, channels]` (`asd_jax/series/`)."""
 
 Metrics = dict[str, jax.Array]
 """Scalars of one step; `loss` is always among them."""
+
+
+class Explanation(NamedTuple):
+    """Where in time and frequency a detector sees an anomaly.
+
+    Attributes:
+        log_mel: what it hears, `[batch, frames, mels]` in dB, by the configuration's `features`.
+        relevance: what each bin has to do with the anomaly score, of the same shape, or `[batch, frames, 1]` where a
+            detector tells the times apart only.
+    """
+
+    log_mel: jax.Array
+    relevance: jax.Array
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -73,7 +87,10 @@ class DetectorConfig(abc.ABC):
 
     @abc.abstractmethod
     def build(self, classes: int, steps_per_epoch: int, epochs: int) -> "Detector":
-        """The detector for a class map of that size and a training of that length."""
+        """The detector for a class map of that size and a training of that length.
+
+        Only the schedule of learning may depend on the length: reports of a trained model are asked for without it.
+        """
 
 
 class Detector(abc.ABC):
@@ -84,11 +101,13 @@ class Detector(abc.ABC):
         fitted_scores: further scores, by name: scorers that are fitted on the reports of training normals. Beside
             them every scorer of the family works on the report `embedding`.
         observes_training_data: whether every training clip passes through `observe` before the first step.
+        relevance_kind: what the relevance of `explain` is, with its unit; empty where there is no such method.
     """
 
     score_names: ClassVar[tuple[str, ...]]
     fitted_scores: ClassVar[Mapping[str, FittedScore]] = {}
     observes_training_data: ClassVar[bool] = False
+    relevance_kind: ClassVar[str] = ""
 
     @abc.abstractmethod
     def init(self, key: jax.Array) -> TrainState:
@@ -109,8 +128,12 @@ class Detector(abc.ABC):
     def report(self, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
         """Per window: every score in `score_names` as `[batch]`, what scorers are fitted on as `[batch, ...]`.
 
-        `embedding` is `[batch, features]`.
+        `embedding` is `[batch, features]`; a classifier also reports `class_log_probabilities` `[batch, classes]`.
         """
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        """Where the default score, the first of `score_names`, comes from in every window."""
+        raise NotImplementedError(f"{type(self).__name__} explains nothing")
 
     def class_centers(self, state: TrainState) -> jax.Array | None:
         """Where the class head sees each class among the embeddings: directions `[classes, centres, features]`.

@@ -12,7 +12,7 @@ import optax
 from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
 from asd_jax.detectors.class_scores import negative_log_likelihood
 from asd_jax.detectors.schedules import hold_then_periodic_cosine
 from asd_jax.features.logmel import LogMel, waveform_from_int16
@@ -75,6 +75,10 @@ class ConvAutoencoder(Detector):
     """The detector: mean squared error plus cross-entropy on ArcFace's logits, Adam."""
 
     score_names = ("mse", "nll_margin", "nll")
+    relevance_kind = (
+        "squared reconstruction error of every bin, in squares of the level unit (detector.level_unit, in dB); "
+        "its mean is the score mse"
+    )
 
     def __init__(self, config: ConvAutoencoderConfig, classes: int, steps_per_epoch: int):
         self.config = config
@@ -146,7 +150,10 @@ class ConvAutoencoder(Detector):
         level: jax.Array,
         candidates: jax.Array,
     ) -> dict[str, jax.Array]:
-        """Reconstruction error and negative log-likelihoods with and without the margin, `[batch]` each."""
+        """Reconstruction error and negative log-likelihoods with and without the margin, `[batch]` each.
+
+        Beside them `class_log_probabilities`, `[batch, classes]`, without the margin.
+        """
         cosines = network.arcface.cosines(taps.pooled)
         logits = self.config.scale * cosines
         with_margin = self.config.scale * network.arcface.with_margin(cosines)
@@ -154,7 +161,13 @@ class ConvAutoencoder(Detector):
             "mse": jnp.mean(jnp.square(taps.reconstruction - level), axis=(1, 2)),
             "nll_margin": negative_log_likelihood(logits, with_margin, candidates),
             "nll": negative_log_likelihood(logits, logits, candidates),
+            "class_log_probabilities": jax.nn.log_softmax(logits),
         }
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        level = self.hear(batch["waveform"])
+        error = self.network(state.params)(level).reconstruction - level
+        return Explanation(level * self.config.level_unit, jnp.square(error))
 
     def network(self, params) -> ConvAutoencoderNetwork:
         """The network with these parameters."""

@@ -16,10 +16,11 @@ import optax
 from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
 from asd_jax.detectors.keras_adam import keras_adam
 from asd_jax.detectors.minibatches import learn_in_minibatches
-from asd_jax.features.excerpts import random_starts
+from asd_jax.detectors.relevance import VECTOR_RELEVANCE, reconstruction_errors
+from asd_jax.features.excerpts import excerpt_starts, random_starts
 from asd_jax.features.logmel import LogMel, stack_frames, waveform_from_int16
 from asd_jax.nn.layers import BatchNorm, he_uniform
 from asd_jax.scoring.settings import FittedScore, ScorerConfig
@@ -128,6 +129,7 @@ class DenseAutoencoder(Detector):
     """
 
     score_names = ("mse",)
+    relevance_kind = VECTOR_RELEVANCE
     fitted_scores: ClassVar[Mapping[str, FittedScore]] = {
         "mahalanobis": FittedScore(
             "error_mahalanobis", ScorerConfig(report="error_moments", group="machine_type")
@@ -218,6 +220,18 @@ class DenseAutoencoder(Detector):
             "embedding": jnp.mean(bottleneck, axis=1),
             "error_moments": self._error_moments(errors),
         }
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        length = self.config.stack_frames
+        network = self.network(state)
+
+        def reconstruct(excerpts: jax.Array) -> jax.Array:
+            vectors = excerpts.reshape(len(excerpts), -1)
+            return network(vectors, train=False)[0].reshape(excerpts.shape)
+
+        log_mel = self.config.features(waveform_from_int16(batch["waveform"]))
+        starts = excerpt_starts(log_mel.shape[1], length, self.config.excerpt_hop)
+        return Explanation(log_mel, reconstruction_errors(reconstruct, log_mel, starts, length))
 
     def _error_moments(self, errors: jax.Array) -> jax.Array:
         """`[batch, vectors, inputs]` to `[batch, mels, mels + 3]`, over the frames that the vectors stack."""

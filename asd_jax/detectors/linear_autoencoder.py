@@ -14,10 +14,12 @@ import optax
 from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
 from asd_jax.detectors.minibatches import learn_in_minibatches
+from asd_jax.detectors.relevance import VECTOR_RELEVANCE, reconstruction_errors
 from asd_jax.detectors.schedules import hold_then_periodic_cosine
 from asd_jax.detectors.triplet_loss import triplet_loss
+from asd_jax.features.excerpts import excerpt_starts
 from asd_jax.features.logmel import LogMel, stack_frames, waveform_from_int16
 from asd_jax.nn.layers import BatchNorm
 
@@ -110,6 +112,7 @@ class LinearAutoencoder(Detector):
     """The detector: mean squared error plus a triplet loss between bottlenecks, Adam."""
 
     score_names = ("mse",)
+    relevance_kind = VECTOR_RELEVANCE
 
     def __init__(self, config: LinearAutoencoderConfig, steps_per_epoch: int):
         if config.vectors < 1:
@@ -200,6 +203,18 @@ class LinearAutoencoder(Detector):
 
         # Clip by clip: the vectors repeat every frame `n_frames` times.
         return jax.lax.map(one, batch["waveform"])
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        length = self.config.n_frames
+        network = self.network(state.params, state.statistics)
+
+        def reconstruct(excerpts: jax.Array) -> jax.Array:
+            vectors = excerpts.reshape(len(excerpts), -1)
+            return network(vectors, train=False)[0].reshape(excerpts.shape)
+
+        log_mel = self.config.features(waveform_from_int16(batch["waveform"]))
+        starts = excerpt_starts(log_mel.shape[1], length, self.config.excerpt_hop)
+        return Explanation(log_mel, reconstruction_errors(reconstruct, log_mel, starts, length))
 
     def network(self, params, statistics) -> LinearAutoencoderNetwork:
         """The network with these variables; what it records stays in this copy."""

@@ -14,10 +14,15 @@ from flax import nnx
 from jax import lax
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
 from asd_jax.detectors.class_scores import logsumexp_of_others, require_two_classes
 from asd_jax.detectors.keras_adam import keras_adam
 from asd_jax.detectors.minibatches import learn_in_minibatches
+from asd_jax.detectors.relevance import (
+    LOG_ODDS_RELEVANCE,
+    integrated_gradients,
+    log_mels_of_normals,
+)
 from asd_jax.features.excerpts import excerpt_starts, random_starts
 from asd_jax.features.logmel import DOUBLE_EPSILON, LogMel, waveform_from_int16
 from asd_jax.nn.mobilenetv2 import PUBLISHED_STAGES, InvertedStage, MobileNetV2
@@ -90,6 +95,7 @@ class MobileNetV2Baseline(Detector):
     """
 
     score_names = ("log_odds", "log_odds_kawaguchi")
+    relevance_kind = LOG_ODDS_RELEVANCE
 
     def __init__(self, config: MobileNetV2Config, classes: int):
         require_two_classes(classes)
@@ -154,16 +160,35 @@ class MobileNetV2Baseline(Detector):
     def report(self, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
         """The scores, and as `embedding` the mean of the images' pooled features."""
         level = self.config.features(waveform_from_int16(batch["waveform"]))
+        logits, pooled = self._hear(self.network(state.params, state.statistics), level)
+        return {
+            **clip_scores(logits, batch["candidates"]),
+            "class_log_probabilities": jnp.mean(jax.nn.log_softmax(logits), axis=0),
+            "embedding": jnp.mean(pooled, axis=0),
+        }
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
         network = self.network(state.params, state.statistics)
+        log_mel = self.config.features(waveform_from_int16(batch["waveform"]))
+
+        def log_odds(level: jax.Array) -> jax.Array:
+            logits, _ = self._hear(network, level)
+            return clip_scores(logits, batch["candidates"])["log_odds"]
+
+        normals = log_mels_of_normals(self.config.features, batch["normal_waveform"])
+        return Explanation(log_mel, integrated_gradients(log_odds, log_mel, normals))
+
+    def _hear(self, network: MobileNetV2, level: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Logits `[images, clips, classes]` and pooled features `[images, clips, features]` of all images."""
 
         # One image of every clip at a time: memory stays small, and devices that share the clips stay busy.
+        @jax.checkpoint
         def hear(start: jax.Array) -> tuple[jax.Array, jax.Array]:
             images = lax.dynamic_slice_in_dim(level, start, self.config.frames, axis=1)
             taps = network(images, train=False)
             return taps.logits, taps.pooled
 
-        logits, pooled = lax.map(hear, jnp.asarray(self._starts))
-        return {**clip_scores(logits, batch["candidates"]), "embedding": jnp.mean(pooled, axis=0)}
+        return lax.map(hear, jnp.asarray(self._starts))
 
     def network(self, params: nnx.State, statistics: nnx.State) -> MobileNetV2:
         """The network with these weights."""

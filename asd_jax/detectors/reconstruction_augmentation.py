@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, Explanation, Metrics, TrainState
 from asd_jax.detectors.conv_autoencoder import ConvAutoencoder, ConvAutoencoderConfig
+from asd_jax.detectors.relevance import LOG_ODDS_RELEVANCE
 from asd_jax.detectors.stgram_mfn import STgramMFN, STgramNetwork
 from asd_jax.detectors.tdnn_stgram import TDNNSTgramConfig
 from asd_jax.detectors.triplet_loss import triplet_loss
@@ -87,6 +88,7 @@ class ReconstructionAugmentation(Detector):
     """
 
     score_names = ("nll_margin", "nll")
+    relevance_kind = LOG_ODDS_RELEVANCE
 
     def __init__(
         self,
@@ -228,13 +230,19 @@ class ReconstructionAugmentation(Detector):
     def report(self, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
         _, classifier = _apart(state)
         waveform = waveform_from_int16(batch["waveform"])
-        level = self.config.features(waveform)
-        if not self.config.unscaled_scoring:
-            level = level / self.config.level_unit
+        level = self.config.features(waveform) / self._scoring_unit
         network = self.classifier.network(classifier.params, classifier.statistics)
         feature = network(waveform, level, train=False).feature
         scores = self.classifier.scores(network, feature, batch["candidates"])
         return {**scores, "embedding": feature}
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        _, classifier = _apart(state)
+        return self.classifier.explain_levels(classifier, batch, self._scoring_unit)
+
+    @property
+    def _scoring_unit(self) -> float:
+        return 1.0 if self.config.unscaled_scoring else self.config.level_unit
 
 
 def _apart(state: TrainState) -> tuple[TrainState, TrainState]:

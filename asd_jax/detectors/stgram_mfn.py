@@ -14,8 +14,17 @@ import optax
 from flax import nnx
 
 from asd_jax.data.windows import WindowPolicy
-from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Metrics, TrainState
-from asd_jax.detectors.class_scores import negative_log_likelihood, require_two_classes
+from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation, Metrics, TrainState
+from asd_jax.detectors.class_scores import (
+    log_odds_against,
+    negative_log_likelihood,
+    require_two_classes,
+)
+from asd_jax.detectors.relevance import (
+    LOG_ODDS_RELEVANCE,
+    integrated_gradients,
+    log_mels_of_normals,
+)
 from asd_jax.detectors.schedules import hold_then_cosine
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.arcface import ArcFace
@@ -135,6 +144,7 @@ class STgramMFN(Detector):
     """The detector: cross-entropy on ArcFace's logits, Adam, hold-then-cosine schedule."""
 
     score_names = ("nll_margin", "nll")
+    relevance_kind = LOG_ODDS_RELEVANCE
 
     def __init__(self, config: STgramMFNConfig, classes: int, steps_per_epoch: int, epochs: int):
         require_two_classes(classes)
@@ -197,20 +207,41 @@ class STgramMFN(Detector):
     ) -> dict[str, jax.Array]:
         """Negative log-likelihoods of the likeliest candidate class, with and without the margin, `[batch]` each.
 
+        Beside them `class_log_probabilities`, `[batch, classes]`, without the margin.
+
         Args:
             network: the network in evaluation.
             feature: `[batch, embedding]`.
             candidates: `[batch, classes]` bool; one true class as a rule, several where a test clip hides its domain.
         """
         plain = self._plain_logits(network, feature)
-        as_true = plain
-        if self.config.arcface:
-            cosines = network.arcface.cosines(feature)
-            as_true = self.config.scale * network.arcface.with_margin(cosines)
+        as_true = self._true_logits(network, feature)
         return {
             "nll_margin": negative_log_likelihood(plain, as_true, candidates),
             "nll": negative_log_likelihood(plain, plain, candidates),
+            "class_log_probabilities": jax.nn.log_softmax(plain),
         }
+
+    def explain(self, state: TrainState, batch: Batch) -> Explanation:
+        return self.explain_levels(state, batch, level_unit=1.0)
+
+    def explain_levels(self, state: TrainState, batch: Batch, level_unit: float) -> Explanation:
+        """The explanation of a network that sees `level_unit` decibels as 1.
+
+        The learned spectrogram stays as it is: the relevance is that of the log-mel plane.
+        """
+        network = self.network(state.params, state.statistics)
+        waveform = waveform_from_int16(batch["waveform"])
+        log_mel = self.config.features(waveform)
+        tgram = network.tgram(waveform)
+
+        def log_odds(level: jax.Array) -> jax.Array:
+            feature = network.see(level / level_unit, tgram, train=False).feature
+            plain = self._plain_logits(network, feature)
+            return log_odds_against(plain, self._true_logits(network, feature), batch["candidates"])
+
+        normals = log_mels_of_normals(self.config.features, batch["normal_waveform"])
+        return Explanation(log_mel, integrated_gradients(log_odds, log_mel, normals))
 
     def network(self, params, statistics) -> STgramNetwork:
         """The network with these variables; what it records stays in this copy."""
@@ -230,3 +261,9 @@ class STgramMFN(Detector):
         if self.config.arcface:
             return self.config.scale * network.arcface.cosines(feature)
         return network.linear(feature)
+
+    def _true_logits(self, network: STgramNetwork, feature: jax.Array) -> jax.Array:
+        """The logit that each class would have as the true one, `[batch, classes]`."""
+        if not self.config.arcface:
+            return network.linear(feature)
+        return self.config.scale * network.arcface.with_margin(network.arcface.cosines(feature))
