@@ -77,14 +77,19 @@ def evaluate_foreign_scores(
 
     Raises:
         FileNotFoundError: there are no score files.
-        ValueError: the year is not given and the names leave it open.
+        ValueError: the year is not given and the names leave it open, or a system has no score that can be used.
     """
     sets, numbers = find_score_sets(root), find_published_numbers(root)
     found = []
     for score_set in sets:
         year = dataset or dataset_of(score_set)
         mine = numbers_of(score_set, sets, numbers)
-        for judged in judge(year, read_score_set(score_set), truths):
+        scored = read_score_set(score_set)
+        if not scored.clips:
+            raise ValueError(
+                f"{score_set.folder} has no score that can be used: {scored.faults[0]}"
+            )
+        for judged in judge(year, scored, truths):
             own: Layout = "evaluator" if judged.stage == "evaluation" else "baseline"
             table = TableChoice(
                 own if layout == "auto" else layout, literal_halves, judged.undefined
@@ -164,7 +169,8 @@ def _comparison(checked: Sequence[Checked]) -> list[str]:
     count = Counter(number.verdict for number in checked)
     tables = len({number.published.path for number in checked})
     counts = ", ".join(f"{number} {verdict}" for verdict, number in count.items())
-    lines = ["", f"{len(checked)} published numbers in {tables} tables beside the scores: {counts}"]
+    where = f"{tables} table{'s' if tables > 1 else ''}"
+    lines = ["", f"{len(checked)} published numbers in {where} beside the scores: {counts}"]
     slips = Counter(n.explanation for n in checked if n.verdict == "literal")
     lines += [f"  {number} {explanation}" for explanation, number in slips.items()]
     wrong = [

@@ -1,6 +1,7 @@
 """Definitions and layouts of the years' tables, and what becomes of undefined metrics."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,26 @@ def test_a_section_of_one_class_is_nan_and_every_mean_over_it_says_so(tmp_path: 
     assert average.count("*") == 2
     write_result_csv(tmp_path / "result.csv", "dcase2020", rows)
     assert "02,nan,nan\nAverage,nan,nan\n" in (tmp_path / "result.csv").read_text()
+
+
+def test_a_section_that_was_declared_undefined_has_a_row_and_counts_for_nothing() -> None:
+    """Its scores were unusable; it must show, whether or not some of its clips are there."""
+    clips = make_clips("fan", "id_00", "unknown", 8) + make_clips("fan", "id_02", "unknown", 9)
+    undefined = [("fan", "id_02"), ("pump", "id_04")]
+    rows = result_rows("dcase2020", clips, undefined_sections=undefined)
+    assert [(row.machine_type, row.section) for row in rows] == [("fan", "id_00"), *undefined]
+    assert [math.isnan(row.metrics["AUC"]) for row in rows] == [False, True, True]
+    summary = summarise("dcase2020", rows)
+    assert summary.mean_auc == rows[0].metrics["AUC"]
+    assert summary.missing == ("fan id_02", "pump id_04")
+
+
+def test_equal_scores_are_chance_whatever_the_year() -> None:
+    clips = [replace(clip, score=1.0) for clip in both_domains("fan", "section_00", 3)]
+    for year in (2021, 2022, 2023):
+        for row in result_rows(f"dcase{year}", clips):
+            areas = [value for name, value in row.metrics.items() if "AUC" in name]
+            assert areas == pytest.approx([0.5] * len(areas))
 
 
 def test_an_absent_domain_of_2021_shows_as_an_undefined_row() -> None:

@@ -10,6 +10,7 @@ import pytest
 import tfds_dcase
 
 from asd_jax.evaluation.clip_scores import ClipScore, write_clip_scores
+from asd_jax.evaluation.foreign import evaluate_foreign_scores
 from asd_jax.evaluation.metrics import auc
 from asd_jax.evaluation.result_csv import write_result_csv
 from asd_jax.evaluation.tables import labels_and_scores, result_rows
@@ -115,6 +116,25 @@ def test_a_wrong_folder_and_an_open_year_are_errors_with_status_2(
     status, _, err = run(launch, "metrics.py", f"--scores={folder}", cwd=tmp_path)
     assert status == 2
     assert "which year? dcase2022, dcase2023" in err
+
+
+def test_scores_that_are_all_unusable_are_an_error(tmp_path: Path) -> None:
+    """They must not pass as a table without a fault."""
+    (tmp_path / "anomaly_score_fan_section_03_test.csv").write_text("section_03_0000.wav,nan\n")
+    with pytest.raises(ValueError, match=r"has no score that can be used: .* is nan"):
+        evaluate_foreign_scores(tmp_path, tmp_path / "out", "dcase2022")
+
+
+def test_an_unusable_section_shows_in_the_table_and_is_no_official_number(tmp_path: Path) -> None:
+    (tmp_path / "anomaly_score_fan_section_03_test.csv").write_text("section_03_0000.wav,inf\n")
+    clips = [clip for clip in make_clips() if clip.section == "section_04"]
+    write_clip_scores(tmp_path, "dcase2022", clips)
+    (result,) = evaluate_foreign_scores(tmp_path, tmp_path / "out", "dcase2022", plots=False)
+    assert not result.is_sound
+    assert "the score of section_03_0000.wav is inf" in result.text()
+    table = (result.results.directory / "result.csv").read_text().splitlines()
+    assert table[2] == "03," + ",".join(["nan"] * 10)
+    assert "nan" not in table[3]
 
 
 def test_systems_are_compared_with_intervals(scores: Path, launch: Launch, tmp_path: Path) -> None:
