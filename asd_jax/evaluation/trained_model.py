@@ -6,6 +6,7 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import jax
 import numpy as np
@@ -88,7 +89,7 @@ class TrainedModel:
                 save_learning_curve(directory / "learning_curve.png", log)
             _warn_if_unfinished(name, int(self.state.step), log[-1], epochs)
 
-    def at(self, step: int) -> "TrainedModel":
+    def at(self, step: int) -> Self:
         """The same model with another of its kept checkpoints; what was compiled for it is used again."""
         other = copy.copy(self)
         other.state = _state(self.detector, self.directory, step)

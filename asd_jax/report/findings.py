@@ -1,7 +1,7 @@
 """All that a report tells, found by hearing the test clips and the training normals once."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from asd_jax.config import Experiment
 from asd_jax.data.clips import STAGE_OF_MODE, all_clips, select_clips
 from asd_jax.evaluation.calibrated import calibrated_score
 from asd_jax.evaluation.clip_scores import ClipScore
+from asd_jax.evaluation.trained_model import TrainedModel
+from asd_jax.evaluation.validation import best_step, validate_checkpoints
 from asd_jax.report.heard_model import Heard, HeardModel
 from asd_jax.scoring.clip_reports import LOUDNESS
 from asd_jax.scoring.settings import FittedScore
@@ -79,7 +81,7 @@ class Findings:
 
 
 def find(experiment: Experiment, workdir: Path) -> Findings:
-    """Hears the mode's test clips and the training normals with the last checkpoint of every model.
+    """Hears the mode's test clips and the training normals with every model.
 
     The protocol is that of `asd_jax.evaluation.evaluate.evaluate`.
 
@@ -93,7 +95,7 @@ def find(experiment: Experiment, workdir: Path) -> Findings:
     models, thresholds = [], {}
     is_fitted = False
     for name, group in model_groups(experiment, test).items():
-        model = HeardModel(experiment, workdir / "models" / name, group)
+        model = _model(experiment, workdir / "models" / name, group)
         score = calibrated_score(
             model, experiment.evaluation, {clip.machine_type for clip in group}
         )
@@ -115,6 +117,16 @@ def find(experiment: Experiment, workdir: Path) -> Findings:
         models.append(ModelFindings(model, normals, model.heard[-1], scores, p_values))
     chosen = experiment.evaluation.score or models[0].model.detector.score_names[0]
     return Findings(experiment, chosen, is_fitted, tuple(models), thresholds)
+
+
+def _model(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) -> HeardModel:
+    """The model with the checkpoint that an evaluation takes."""
+    model = HeardModel(experiment, directory, test)
+    if experiment.evaluation.checkpoint == "last":
+        return model
+    # What is heard for the choice is not for the report.
+    last = TrainedModel(experiment, directory, test, draw_learning_curve=False)
+    return model.at(best_step(validate_checkpoints(last, experiment)))
 
 
 def _clip_score(clip: ClipInfo, score: float, threshold: float) -> ClipScore:

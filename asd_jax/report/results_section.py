@@ -22,6 +22,10 @@ _DEFINITIONS = (
     "AUC: area under the ROC curve. pAUC: the same for false-positive rates up to 10 %, standardised as by McClish "
     "(50 % is chance, 100 % perfect). Precision, recall and F1 score are those of the decisions."
 )
+_CHECKPOINT = {
+    "last": "The checkpoint is the last one",
+    "validated": "The checkpoint is the one that held-out training normals favour",
+}
 _SUMMARY = {
     "mean_auc": "mean AUC",
     "mean_pauc": "mean pAUC",
@@ -38,8 +42,8 @@ def head(findings: Findings) -> Html:
     facts = _facts(findings)
     parts = [
         paragraph(
-            "Protocol: honest. The last checkpoint and the score were fixed before the test clips were heard, and "
-            "decision thresholds come from training normals; test labels only make the metrics."
+            f"Protocol: honest. {_CHECKPOINT[experiment.evaluation.checkpoint]}, the score was fixed before the test "
+            "clips were heard, and decision thresholds come from training normals; test labels only make the metrics."
         ),
         _summary_table(findings) if findings.has_labels else remark(UNLABELLED),
         table("The run", ["setting", "value"], facts, labels=2),

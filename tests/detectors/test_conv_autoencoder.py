@@ -86,7 +86,7 @@ def test_without_class_weight_only_the_reconstruction_is_learned() -> None:
 
 def test_report_has_every_score_and_the_embedding(trained: Trained) -> None:
     report = trained.report(trained.state, batch())
-    assert set(report) == {*trained.model.score_names, "embedding"}
+    assert set(report) == {*trained.model.score_names, "embedding", "class_log_probabilities"}
     assert report["embedding"].shape == (4, SMALL.latent)
     for name in trained.model.score_names:
         assert report[name].shape == (4,)

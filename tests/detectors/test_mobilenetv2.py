@@ -117,7 +117,7 @@ def test_the_same_step_twice_is_the_same(trained: Trained) -> None:
 
 def test_report_has_every_score_and_the_embedding(trained: Trained) -> None:
     report = trained.report(trained.state, batch())
-    assert set(report) == {*trained.model.score_names, "embedding"}
+    assert set(report) == {*trained.model.score_names, "embedding", "class_log_probabilities"}
     assert report["embedding"].shape == (4, 24)
     assert all(report[name].shape == (4,) for name in trained.model.score_names)
     assert all(np.all(np.isfinite(values)) for values in report.values())

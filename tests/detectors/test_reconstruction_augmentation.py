@@ -124,7 +124,7 @@ def test_report_has_every_score_and_the_embedding(trained: Trained) -> None:
     silence = batch() | {"waveform": jnp.zeros_like(batch()["waveform"])}
     for inputs in (batch(), silence):
         report = trained.report(trained.states[-1], inputs)
-        assert set(report) == {*trained.model.score_names, "embedding"}
+        assert set(report) == {*trained.model.score_names, "embedding", "class_log_probabilities"}
         assert report["embedding"].shape == (4, SMALL.projection)
         assert all(np.all(np.isfinite(value)) for value in report.values())
     assert all(report[name].shape == (4,) for name in trained.model.score_names)

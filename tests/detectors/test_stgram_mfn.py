@@ -100,7 +100,7 @@ def test_a_step_changes_neither_its_inputs_nor_what_it_should_not(trained: Train
 
 def test_report_has_every_score_and_the_embedding(trained: Trained) -> None:
     report = trained.report(trained.state, batch())
-    assert set(report) == {*trained.score_names, "embedding"}
+    assert set(report) == {*trained.score_names, "embedding", "class_log_probabilities"}
     assert report["embedding"].shape == (4, 8)
     for name in trained.score_names:
         assert report[name].shape == (4,)

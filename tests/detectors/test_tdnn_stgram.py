@@ -50,7 +50,7 @@ def test_the_loss_falls_and_silence_stays_finite() -> None:
     report = jax.jit(model.report)
     for inputs in (batch(), silence):
         found = report(state, inputs)
-        assert set(found) == {*model.score_names, "embedding"}
+        assert set(found) == {*model.score_names, "embedding", "class_log_probabilities"}
         assert found["embedding"].shape == (4, SMALL.projection)
         assert all(np.all(np.isfinite(value)) for value in found.values())
     _, metrics = step(state, silence)

@@ -208,3 +208,22 @@ def test_imported_weights_have_no_training_log_but_a_report(run_2020: Path, tmp_
     (tmp_path / "run" / "models" / "all" / "metrics.jsonl").unlink()
     checked = Checked(page_of(find(load_experiment(run_2020), tmp_path / "run"), 0))
     assert "There is no training log: the weights were imported." in checked.text
+
+
+def test_a_validated_checkpoint_is_the_one_that_the_report_shows(
+    tiny: Experiment, prepared: Any, tmp_path: Path
+) -> None:
+    """As in an evaluation with the same setting; the page says how the checkpoint was chosen."""
+    settings = [
+        f"data.data_dir={prepared('dcase2020', ['fan', 'valve'], ('dev', 'eval'))}",
+        "data.held_out=0.3",
+        "training.keep_checkpoints=5",
+    ]
+    train(override(tiny, settings), tmp_path)
+    experiment = override(load_experiment(tmp_path), ["evaluation.checkpoint=validated"])
+    found = find(experiment, tmp_path)
+    results = evaluate(experiment, tmp_path)
+    assert results is not None
+    written = {clip.file_name: clip.score for clip in read_clip_scores(results.directory)}
+    assert {clip.file_name: clip.score for clip in found.scores} == pytest.approx(written)
+    assert "held-out training normals favour" in page_of(found, 0)
