@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-OVER_ALL = " over all machine types, sections, and domains"
+from asd_jax.evaluation.result_csv import OVER_ALL
+
 _SECTION_HEADERS = ("id", "section")
 _TYPE_IN_NAME = re.compile(r"result_(?:DCASE\d{4}T2)?(?P<machine_type>[A-Za-z0-9]+)_test.*\.csv")
 _METRICS = r"AUC|pAUC|AUC \(\w+\)|pAUC \(\w+\)"

@@ -24,7 +24,7 @@ Layout = Literal["baseline", "evaluator"]
 Mean = Callable[[Sequence[float]], float]
 Line = list[str | float]
 CI95 = "official score ci95"
-_OVER_ALL = " over all machine types, sections, and domains"
+OVER_ALL = " over all machine types, sections, and domains"
 _MEAN_COLUMNS = ("AUC", "pAUC", *DECISION_METRICS)
 
 
@@ -130,7 +130,7 @@ def _baseline_lines(year: int, rows: Sequence[ResultRow]) -> list[Line]:
         lines.append(["", *blank, *columns])
         for label, mean in mean_rows(year).items():
             means = column_means(rows, mean)
-            lines.append([label + _OVER_ALL, *blank, *(means[name] for name in columns)])
+            lines.append([label + OVER_ALL, *blank, *(means[name] for name in columns)])
         lines.append([])
     return lines
 
@@ -151,7 +151,7 @@ def _evaluator_lines(
         by_domain = _by_domain(year, block)
         halves = (by_domain[:source_rows], by_domain[source_rows:]) if literal_halves else None
         lines += [*_mean_lines(by_domain, "", halves), []]
-    lines += [["", "", *_MEAN_COLUMNS], *_mean_lines(_by_domain(year, rows), _OVER_ALL), []]
+    lines += [["", "", *_MEAN_COLUMNS], *_mean_lines(_by_domain(year, rows), OVER_ALL), []]
     lines.append(["official score", "", official_score(year, rows)])
     if year > 2021:
         lines.append([CI95, "", ci95])

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from asd_jax.evaluation.clip_scores import DOMAINS, ClipScore, dataset_year
-from asd_jax.evaluation.metrics import MAX_FPR, auc
+from asd_jax.evaluation.metrics import MAX_FPR, auc, harmonic_mean
 from asd_jax.evaluation.published_tables import (
     OFFICIAL_SCORE,
     Cell,
@@ -188,12 +188,8 @@ def _spreads(dataset: str, rows: Sequence[ResultRow]) -> Cells:
         Cell("", "standard deviation", "", name): float(value) for name, value in spreads.items()
     } | {
         Cell("", "arithmetic mean", "", OFFICIAL_SCORE): float(np.mean(score)),
-        Cell("", "harmonic mean", "", OFFICIAL_SCORE): _harmonic(score),
+        Cell("", "harmonic mean", "", OFFICIAL_SCORE): harmonic_mean(score),
     }
-
-
-def _harmonic(values: Sequence[float]) -> float:
-    return float(len(values) / np.sum(1.0 / np.maximum(values, np.finfo(float).eps)))
 
 
 _HALVES_SLIP = (

@@ -66,7 +66,7 @@ def read_truths(path: Path) -> dict[tuple[str, str], Truth]:
 
     Args:
         path: `eval_data_list.csv` of 2020, or the folder that holds `ground_truth_data` (and from 2022 on
-            `ground_truth_domain`) of a later year, or `eval_data_list.csv`.
+            `ground_truth_domain`) of a later year.
 
     Raises:
         FileNotFoundError: there is neither.
@@ -163,7 +163,8 @@ def _joined(clip: ClipScore, truths: Truths, faults: list[str]) -> ClipScore:
     if "unknown" not in (clip.label, truth.label) and clip.label != truth.label:
         faults.append(f"{where}: named {clip.label}, but the ground truth says {truth.label}")
     domain = clip.domain if clip.domain != "unknown" else truth.domain
-    return replace(clip, label=truth.label, domain=domain)
+    label = truth.label if truth.label != "unknown" else clip.label
+    return replace(clip, label=label, domain=domain)
 
 
 def _place(clip: ClipScore) -> tuple[str, str]:
