@@ -140,7 +140,13 @@ def _judge(
 ) -> JudgedClips:
     faults: list[str] = []
     joined = [_joined(clip, truths, faults) for clip in clips]
-    present = {_place(clip) for clip in clips} | scored.undefined
+    # A section that could not be read shows in the table of its own stage only.
+    undefined = {
+        place
+        for place in scored.undefined
+        if not official or place[1] in official.get(place[0], ())
+    }
+    present = {_place(clip) for clip in clips} | undefined
     remarks = _absent(present, official)
     known = _names_by_section(truths)
     for place in sorted(present):
@@ -150,9 +156,7 @@ def _judge(
             faults += _differences(where, own, names)
         elif any(clip.label == "unknown" for clip in joined if _place(clip) == place):
             remarks.append(f"{where}: its truth is not known, so there are no metrics")
-    return JudgedClips(
-        stage, tuple(joined), tuple(faults), tuple(remarks), frozenset(scored.undefined)
-    )
+    return JudgedClips(stage, tuple(joined), tuple(faults), tuple(remarks), frozenset(undefined))
 
 
 def _joined(clip: ClipScore, truths: Truths, faults: list[str]) -> ClipScore:

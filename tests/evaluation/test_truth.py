@@ -91,12 +91,20 @@ def test_a_name_that_contradicts_the_truth_is_a_fault() -> None:
     assert "named normal, but the ground truth says anomaly" in judged.faults[0]
 
 
+def test_a_truth_that_knows_no_label_leaves_the_names() -> None:
+    truths = {("fan", "normal_id_00_00000000.wav"): Truth("source", "unknown")}
+    clips = scored("fan", "id_00", ["normal_id_00_00000000.wav"], "normal")
+    (judged,) = judge("dcase2020", clips, truths)
+    assert judged.clips[0].label == "normal"
+
+
 def test_faults_of_reading_stay() -> None:
     clips = scored("fan", "id_00", ["normal_id_00_00000000.wav"], "normal")
     clips.faults.append("a fault")
-    clips.undefined.add(("fan", "id_02"))
+    clips.undefined |= {("fan", "id_02"), ("fan", "id_01")}
     (judged,) = judge("dcase2020", clips)
     assert judged.faults == ("a fault",)
+    # id_01 is a machine of the evaluation data: it has no row among the development data's.
     assert judged.undefined == {("fan", "id_02")}
 
 
