@@ -15,19 +15,23 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from asd_jax.nn import winograd
 from asd_jax.nn.layers import he_uniform
+from asd_jax.nn.winograd import in_groups
 
 _IMAGES = ("NHWC", "HWIO", "NHWC")
-# Rows of a matrix product on the CPU: its operands should stay in the cache.
-_ROWS = 2048
-
 Size = tuple[int, int]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def strided_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """Convolution with symmetric zero padding; its derivatives are fast on every backend."""
-    return _strided_by_lax(x, kernel, stride, padding)
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, kernel: _strided_on_cpu(x, kernel, stride, padding),
+        default=lambda x, kernel: _strided_by_lax(x, kernel, stride, padding),
+    )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -38,7 +42,7 @@ def transposed_conv2d(
     return lax.platform_dependent(
         y,
         kernel,
-        cpu=lambda y, kernel: _transposed_by_products(y, kernel, stride, padding, size),
+        cpu=lambda y, kernel: _transposed_on_cpu(y, kernel, stride, padding, size),
         default=lambda y, kernel: _transposed_by_lax(y, kernel, stride, padding, size),
     )
 
@@ -51,7 +55,7 @@ def _kernel_gradient(
     return lax.platform_dependent(
         x,
         y,
-        cpu=lambda x, y: _kernel_gradient_by_products(x, y, stride, padding, size),
+        cpu=lambda x, y: _kernel_gradient_on_cpu(x, y, stride, padding, size),
         default=lambda x, y: _kernel_gradient_by_lax(x, y, stride, padding, size),
     )
 
@@ -122,8 +126,40 @@ def _kernel_gradient_by_lax(
 
 
 # XLA's CPU backend multiplies the zeros of a dilated input and computes a kernel's gradient at a third of the speed of
-# its matrix products. Cut into blocks of stride x stride pixels, the image meets the kernel in `taps` blocks each way:
-# one product for each of them.
+# its matrix products.
+
+
+def _strided_on_cpu(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    if winograd.pays(kernel.shape, stride):
+        return winograd.convolved(x, kernel, stride, padding)
+    return _strided_by_lax(x, kernel, stride, padding)
+
+
+def _transposed_on_cpu(
+    y: jax.Array, kernel: jax.Array, stride: int, padding: int, size: Size
+) -> jax.Array:
+    if _fills_the_image(y, kernel.shape[:2], padding, size):
+        return jnp.einsum("bo,hwio->bhwi", y[:, 0, 0], kernel)
+    if winograd.pays(kernel.shape, stride):
+        return winograd.transposed(y, kernel, stride, padding, size)
+    return _transposed_by_products(y, kernel, stride, padding, size)
+
+
+def _kernel_gradient_on_cpu(
+    x: jax.Array, y: jax.Array, stride: int, padding: int, size: Size
+) -> jax.Array:
+    if _fills_the_image(y, size, padding, x.shape[1:3]):
+        return jnp.einsum("bhwi,bo->hwio", x, y[:, 0, 0])
+    if winograd.pays((*size, x.shape[3], y.shape[3]), stride):
+        kernel = winograd.kernel_gradient(x, y, stride, padding)
+    else:
+        kernel = _kernel_gradient_by_products(x, y, stride, padding, size)
+    # Without the barrier the optimiser's update would read the products in the kernel's order, element by element.
+    return lax.optimization_barrier(kernel)
+
+
+# Cut into blocks of stride x stride pixels, the image meets the kernel in `taps` blocks each way: one product for each
+# of them.
 
 
 def _transposed_by_products(
@@ -131,8 +167,6 @@ def _transposed_by_products(
 ) -> jax.Array:
     rows, columns, outputs = y.shape[1:]
     channels = kernel.shape[2]
-    if _fills_the_image(y, kernel.shape[:2], padding, size):
-        return jnp.einsum("bo,hwio->bhwi", y[:, 0, 0], kernel)
     high, wide = (_taps(length, stride) for length in kernel.shape[:2])
     blocks = _kernel_blocks(kernel, stride)
 
@@ -151,7 +185,7 @@ def _transposed_by_products(
             ],
         )
 
-    grid = lax.map(stamp, _in_groups(y, rows * columns))
+    grid = lax.map(stamp, in_groups(y, rows * columns))
     grid = grid.reshape(-1, rows + high - 1, columns + wide - 1, stride, stride, channels)
     padded = grid.transpose(0, 1, 3, 2, 4, 5).reshape(
         len(y), grid.shape[1] * stride, grid.shape[2] * stride, channels
@@ -168,8 +202,6 @@ def _kernel_gradient_by_products(
 ) -> jax.Array:
     rows, columns, outputs = y.shape[1:]
     channels = x.shape[3]
-    if _fills_the_image(y, size, padding, x.shape[1:3]):
-        return jnp.einsum("bhwi,bo->hwio", x, y[:, 0, 0])
     high, wide = (_taps(length, stride) for length in size)
     blocks = _image_blocks(x, stride, padding, (rows + high - 1, columns + wide - 1))
 
@@ -183,15 +215,14 @@ def _kernel_gradient_by_products(
         ]
         return total + jnp.stack(products), None
 
-    groups = (_in_groups(blocks, rows * columns), _in_groups(y, rows * columns))
+    groups = (in_groups(blocks, rows * columns), in_groups(y, rows * columns))
     start = jnp.zeros((high * wide, outputs, blocks.shape[-1]), x.dtype)
     total, _ = lax.scan(add, start, groups)
     kernel = total.reshape(high, wide, outputs, stride, stride, channels)
     kernel = kernel.transpose(0, 3, 1, 4, 5, 2).reshape(
         high * stride, wide * stride, channels, outputs
     )
-    # Without the barrier the optimiser's update would read the products in the kernel's order, element by element.
-    return lax.optimization_barrier(kernel[: size[0], : size[1]])
+    return kernel[: size[0], : size[1]]
 
 
 def _fills_the_image(
@@ -225,14 +256,6 @@ def _image_blocks(x: jax.Array, stride: int, padding: int, grid: Size) -> jax.Ar
     padded = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *cuts, (0, 0, 0)))
     blocks = padded.reshape(batch, grid[0], stride, grid[1], stride, channels)
     return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, *grid, -1)
-
-
-def _in_groups(images: jax.Array, rows_an_image: int) -> jax.Array:
-    """`[batch, ...]` to `[groups, batch / groups, ...]`, with about `_ROWS` rows of a product in each."""
-    batch = len(images)
-    most = max(_ROWS // rows_an_image, 1)
-    group = max(size for size in range(1, min(most, batch) + 1) if batch % size == 0)
-    return images.reshape(batch // group, group, *images.shape[1:])
 
 
 class StridedConv2D(nnx.Module):
