@@ -4,39 +4,49 @@ Images are square, `[batch, mels, frames, 1]`. Convolutions are 4x4; each one wi
 down to 4x4 positions and one more convolution to a vector.
 """
 
+import functools
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
+from asd_jax.nn.groups import few_at_a_time
 from asd_jax.nn.layers import GlobalDepthwiseConv
 from asd_jax.nn.normalisation import LayerNorm, Norm, NormKind, image_norm
 from asd_jax.nn.transposed import ConvTranspose2D, StridedConv2D
 
 _KERNEL = (4, 4)
 _SLOPE = 0.2
+# Height from which a level's images are wide: so many of them fill a processor's cache.
+_WIDE = 16
+_CACHED = 8
+
+Levels = tuple[jax.Array, ...]
+Found = TypeVar("Found")
 
 
 class EncoderTaps(NamedTuple):
     """What the encoder computes: every level behind its normalisation, and the latent vector `[batch, latent]`."""
 
-    levels: tuple[jax.Array, ...]
+    levels: Levels
     latent: jax.Array
 
 
 class DecoderTaps(NamedTuple):
     """What the decoder computes: every level behind its normalisation, and the image in (-1, 1)."""
 
-    levels: tuple[jax.Array, ...]
+    levels: Levels
     image: jax.Array
 
 
 class DiscriminatorTaps(NamedTuple):
     """What the discriminator computes: activations, `[batch, channels]` features, `[batch]` predictions."""
 
-    levels: tuple[jax.Array, ...]
+    levels: Levels
     feature: jax.Array
     prediction: jax.Array
 
@@ -78,19 +88,15 @@ class Encoder(nnx.Module):
         self.head = StridedConv2D(widest, latent, _KERNEL, rngs=rngs)
 
     def __call__(self, image: jax.Array, *, train: bool) -> EncoderTaps:
-        levels: list[jax.Array] = []
-        x = image
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            levels.append(norm(convolution(x), train=train))
-            x = jax.nn.leaky_relu(levels[-1], _SLOPE)
-        return EncoderTaps(tuple(levels), self.head(x)[:, 0, 0])
+        levels, x = _halved(self.convolutions, self.norms, image, train)
+        return EncoderTaps(levels, self.head(x)[:, 0, 0])
 
 
 class Decoder(nnx.Module):
     """Latent vector to image: `[batch, latent]` to `[batch, size, size, 1]`."""
 
     def __init__(self, size: int, channels: int, latent: int, norm: NormKind, *, rngs: nnx.Rngs):
-        heights = level_sizes(size)[::-1]
+        self.heights = heights = level_sizes(size)[::-1]
         widths = [channels << i for i in reversed(range(len(heights)))]
         self.convolutions = nnx.List([ConvTranspose2D(latent, widths[0], _KERNEL, rngs=rngs)])
         for wide, narrow in zip(widths, [*widths[1:], 1], strict=True):
@@ -105,13 +111,20 @@ class Decoder(nnx.Module):
         )
 
     def __call__(self, latent: jax.Array, *, train: bool) -> DecoderTaps:
-        levels: list[jax.Array] = []
-        x = latent[:, None, None]
         *convolutions, last = self.convolutions
-        for convolution, norm in zip(convolutions, self.norms, strict=True):
-            levels.append(norm(convolution(x), train=train))
-            x = jax.nn.relu(levels[-1])
-        return DecoderTaps(tuple(levels), jnp.tanh(last(x)))
+        split = sum(height < _WIDE for height in self.heights)
+        halves = [
+            functools.partial(_through, convolutions[part], self.norms[part], jax.nn.relu, train)
+            for part in (slice(split), slice(split, None))
+        ]
+        narrow, x = halves[0](latent[:, None, None])
+
+        def draw(x: jax.Array) -> tuple[Levels, jax.Array]:
+            levels, x = halves[1](x)
+            return levels, jnp.tanh(last(x))
+
+        wide, image = _in_cache(draw, x, train)
+        return DecoderTaps(narrow + wide, image)
 
 
 class Generator(nnx.Module):
@@ -154,14 +167,56 @@ class Discriminator(nnx.Module):
         self.output = nnx.Linear(widest, 1, rngs=rngs)
 
     def __call__(self, image: jax.Array, *, train: bool) -> DiscriminatorTaps:
-        levels: list[jax.Array] = []
-        x = image
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = jax.nn.leaky_relu(norm(convolution(x), train=train), _SLOPE)
-            levels.append(x)
+        levels, x = _halved(self.convolutions, self.norms, image, train)
         feature = self.pool(x)
-        normalised = jax.nn.leaky_relu(self.feature_norm(feature, train=train), _SLOPE)
-        return DiscriminatorTaps(tuple(levels), feature, self.output(normalised)[:, 0])
+        normalised = _leaky(self.feature_norm(feature, train=train))
+        prediction = self.output(normalised)[:, 0]
+        return DiscriminatorTaps(tuple(map(_leaky, levels)), feature, prediction)
+
+
+def _leaky(x: jax.Array) -> jax.Array:
+    return jax.nn.leaky_relu(x, _SLOPE)
+
+
+def _through(
+    convolutions: Sequence[StridedConv2D | ConvTranspose2D],
+    norms: Sequence[Norm],
+    activation: Callable[[jax.Array], jax.Array],
+    train: bool,
+    x: jax.Array,
+) -> tuple[Levels, jax.Array]:
+    """Every level behind its normalisation, and the last one behind its activation."""
+    levels: list[jax.Array] = []
+    for convolution, norm in zip(convolutions, norms, strict=True):
+        levels.append(norm(convolution(x), train=train))
+        x = activation(levels[-1])
+    return tuple(levels), x
+
+
+def _halved(
+    convolutions: nnx.List[StridedConv2D], norms: nnx.List[Norm], image: jax.Array, train: bool
+) -> tuple[Levels, jax.Array]:
+    """`_through` all levels of an image `[batch, size, size, 1]`."""
+    split = sum(height >= _WIDE for height in level_sizes(image.shape[1]))
+    halves = [
+        functools.partial(_through, convolutions[part], norms[part], _leaky, train)
+        for part in (slice(split), slice(split, None))
+    ]
+    wide, x = _in_cache(halves[0], image, train)
+    narrow, x = halves[1](x)
+    return wide + narrow, x
+
+
+def _in_cache(wide: Callable[[jax.Array], Found], images: jax.Array, train: bool) -> Found:
+    """What a trained network finds of wide images: on the CPU a few at a time.
+
+    In training some norms see the whole batch, and the gradients need all levels anyway.
+    """
+    if train:
+        return wide(images)
+    return lax.platform_dependent(
+        images, cpu=lambda images: few_at_a_time(wide, images, _CACHED), default=wide
+    )
 
 
 def _halving(size: int, channels: int, rngs: nnx.Rngs) -> tuple[nnx.List[StridedConv2D], int]:

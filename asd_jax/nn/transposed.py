@@ -16,8 +16,8 @@ from flax import nnx
 from jax import lax
 
 from asd_jax.nn import winograd
+from asd_jax.nn.groups import few_at_a_time, images_a_product, in_groups
 from asd_jax.nn.layers import he_uniform
-from asd_jax.nn.winograd import in_groups
 
 _IMAGES = ("NHWC", "HWIO", "NHWC")
 Size = tuple[int, int]
@@ -130,6 +130,8 @@ def _kernel_gradient_by_lax(
 
 
 def _strided_on_cpu(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    if padding == 0 and kernel.shape[:2] == x.shape[1:3]:
+        return jnp.einsum("bhwi,hwio->bo", x, kernel)[:, None, None]
     if winograd.pays(kernel.shape, stride):
         return winograd.convolved(x, kernel, stride, padding)
     return _strided_by_lax(x, kernel, stride, padding)
@@ -185,7 +187,7 @@ def _transposed_by_products(
             ],
         )
 
-    grid = lax.map(stamp, in_groups(y, rows * columns))
+    grid = few_at_a_time(stamp, y, images_a_product((rows, columns)))
     grid = grid.reshape(-1, rows + high - 1, columns + wide - 1, stride, stride, channels)
     padded = grid.transpose(0, 1, 3, 2, 4, 5).reshape(
         len(y), grid.shape[1] * stride, grid.shape[2] * stride, channels
@@ -215,9 +217,9 @@ def _kernel_gradient_by_products(
         ]
         return total + jnp.stack(products), None
 
-    groups = (in_groups(blocks, rows * columns), in_groups(y, rows * columns))
+    most = images_a_product((rows, columns))
     start = jnp.zeros((high * wide, outputs, blocks.shape[-1]), x.dtype)
-    total, _ = lax.scan(add, start, groups)
+    total, _ = lax.scan(add, start, (in_groups(blocks, most), in_groups(y, most)))
     kernel = total.reshape(high, wide, outputs, stride, stride, channels)
     kernel = kernel.transpose(0, 3, 1, 4, 5, 2).reshape(
         high * stride, wide * stride, channels, outputs

@@ -21,8 +21,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Rows of a matrix product on the CPU: its operands should stay in the cache.
-_ROWS = 2048
+from asd_jax.nn.groups import few_at_a_time, images_a_product, in_groups
+
 # Columns below which the sums cost more than the products that they save.
 _NARROWEST = 32
 
@@ -50,8 +50,7 @@ def convolved(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax
             [image @ kernel for image, kernel in zip(images, kernels, strict=True)], tiles
         )
 
-    y = lax.map(convolve, in_groups(x, math.prod(tiles)))
-    return y.reshape(len(x), *y.shape[2:])[:, : size[0], : size[1]]
+    return few_at_a_time(convolve, x, images_a_product(tiles))[:, : size[0], : size[1]]
 
 
 def transposed(y: jax.Array, kernel: jax.Array, stride: int, padding: int, size: Size) -> jax.Array:
@@ -64,8 +63,7 @@ def transposed(y: jax.Array, kernel: jax.Array, stride: int, padding: int, size:
         products = [output @ kernel.T for output, kernel in zip(outputs, kernels, strict=True)]
         return _image(products, tiles, stride, padding, size)
 
-    x = lax.map(transpose, in_groups(y, math.prod(tiles)))
-    return x.reshape(len(y), *x.shape[2:])
+    return few_at_a_time(transpose, y, images_a_product(tiles))
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, stride: int, padding: int) -> jax.Array:
@@ -78,18 +76,10 @@ def kernel_gradient(x: jax.Array, y: jax.Array, stride: int, padding: int) -> ja
         products = [output.T @ image for output, image in zip(outputs, images, strict=True)]
         return jax.tree.map(jnp.add, total, products), None
 
-    groups = (in_groups(x, math.prod(tiles)), in_groups(y, math.prod(tiles)))
+    most = images_a_product(tiles)
     zeros = jnp.zeros((y.shape[3], stride * stride * x.shape[3]), x.dtype)
-    total, _ = lax.scan(add, [zeros] * 9, groups)
+    total, _ = lax.scan(add, [zeros] * 9, (in_groups(x, most), in_groups(y, most)))
     return _kernel([product.T for product in total], stride)
-
-
-def in_groups(images: jax.Array, rows_an_image: int) -> jax.Array:
-    """`[batch, ...]` to `[groups, batch / groups, ...]`, with about `_ROWS` rows of a product in each."""
-    batch = len(images)
-    most = max(_ROWS // rows_an_image, 1)
-    group = max(size for size in range(1, min(most, batch) + 1) if batch % size == 0)
-    return images.reshape(batch // group, group, *images.shape[1:])
 
 
 def _tiles(outputs: Size) -> Size:
