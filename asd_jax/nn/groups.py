@@ -28,9 +28,7 @@ def in_groups(examples: jax.Array, most: int) -> jax.Array:
     return padded.reshape(-1, group, *examples.shape[1:])
 
 
-def few_at_a_time(
-    function: Callable[[jax.Array], Found], examples: jax.Array, most: int
-) -> Found:
+def few_at_a_time(function: Callable[[jax.Array], Found], examples: jax.Array, most: int) -> Found:
     """What the function finds of a batch, computed of at most so many examples at once.
 
     Args:

@@ -14,6 +14,7 @@ from flax import nnx
 from asd_jax.nn.clipped_batch_norm import ClippedBatchNorm
 from asd_jax.nn.depthwise import Padding, depthwise_conv2d
 from asd_jax.nn.pointwise import pointwise_conv
+from asd_jax.nn.transposed import strided_conv2d
 
 InvertedStage = tuple[int, int, int, int]
 """Expansion, output channels before `alpha`, repetitions, stride of the first repetition."""
@@ -96,13 +97,8 @@ class MobileNetV2(nnx.Module):
     def _stem(self, image: jax.Array) -> jax.Array:
         # Equal channels: one convolution with the summed kernel is the same at a third of the cost.
         kernel = jnp.sum(self.stem[...], axis=2, keepdims=True)
-        return jax.lax.conv_general_dilated(
-            image[..., None],
-            kernel,
-            window_strides=(2, 2),
-            padding=halving_padding(image.shape[1:3]),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        padding = ((0, 0), *halving_padding(image.shape[1:3]), (0, 0))
+        return strided_conv2d(jnp.pad(image[..., None], padding), kernel, 2, 0)
 
 
 class InvertedResidual(nnx.Module):

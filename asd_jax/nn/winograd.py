@@ -14,7 +14,6 @@ third side's sums, are the convolution, its transpose, and the gradient with res
 Images are `[batch, height, width, channels]`, kernels `[kernel_height, kernel_width, in, out]`.
 """
 
-import math
 from collections.abc import Sequence
 
 import jax
@@ -27,21 +26,21 @@ from asd_jax.nn.groups import few_at_a_time, images_a_product, in_groups
 _NARROWEST = 32
 
 Size = tuple[int, int]
-# What the products multiply: for each of the 3 x 3 pairs of sums, one array.
+# One array for each of the 3 x 3 pairs of sums along both axes (or, for one row of them, three).
 Nine = list[jax.Array]
 
 
 def pays(kernel: Sequence[int], stride: int) -> bool:
     """Whether the kernel, `[height, width, in, out]`, is two blocks long each way and wide enough for products."""
     *lengths, channels, outputs = kernel
-    widest_sums = min(stride * stride * channels, outputs)
-    return all(length == 2 * stride for length in lengths) and widest_sums >= _NARROWEST
+    narrower = min(stride * stride * channels, outputs)
+    return all(length == 2 * stride for length in lengths) and narrower >= _NARROWEST
 
 
 def convolved(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """The convolution: `[batch, height, width, in]` to `[batch, rows, columns, out]`."""
-    size = tuple((length + 2 * padding) // stride - 1 for length in x.shape[1:3])
-    tiles = _tiles(size)
+    rows, columns = ((length + 2 * padding) // stride - 1 for length in x.shape[1:3])
+    tiles = _tiles((rows, columns))
     kernels = _kernel_side(kernel, stride)
 
     def convolve(x: jax.Array) -> jax.Array:
@@ -50,7 +49,7 @@ def convolved(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax
             [image @ kernel for image, kernel in zip(images, kernels, strict=True)], tiles
         )
 
-    return few_at_a_time(convolve, x, images_a_product(tiles))[:, : size[0], : size[1]]
+    return few_at_a_time(convolve, x, images_a_product(tiles))[:, :rows, :columns]
 
 
 def transposed(y: jax.Array, kernel: jax.Array, stride: int, padding: int, size: Size) -> jax.Array:
@@ -82,7 +81,7 @@ def kernel_gradient(x: jax.Array, y: jax.Array, stride: int, padding: int) -> ja
     return _kernel([product.T for product in total], stride)
 
 
-def _tiles(outputs: Size) -> Size:
+def _tiles(outputs: Sequence[int]) -> Size:
     return (outputs[0] + 1) // 2, (outputs[1] + 1) // 2
 
 
@@ -118,7 +117,8 @@ def _image(sides: Nine, tiles: Size, stride: int, padding: int, size: Size) -> j
     channels = sides[0].shape[1] // stride**2
     shape = (-1, high, wide, stride, stride * channels)
 
-    def blocks(first: jax.Array, second: jax.Array, third: jax.Array, axis: int) -> jax.Array:
+    def blocks(three: Nine, axis: int) -> jax.Array:
+        first, second, third = three
         before, after = [(0, 0)] * first.ndim, [(0, 0)] * first.ndim
         before[axis], after[axis] = (1, 0), (0, 1)
         even = jnp.pad(first, after) - jnp.pad(third, before)
@@ -128,8 +128,8 @@ def _image(sides: Nine, tiles: Size, stride: int, padding: int, size: Size) -> j
         return both.reshape(*both.shape[:axis], length, *both.shape[axis + 2 :])
 
     nine = [side.reshape(shape) for side in sides]
-    rows = [blocks(*nine[3 * i : 3 * i + 3], axis=2) for i in range(3)]
-    image = blocks(*rows, axis=1).swapaxes(2, 3)
+    rows = [blocks(nine[3 * i : 3 * i + 3], axis=2) for i in range(3)]
+    image = blocks(rows, axis=1).swapaxes(2, 3)
     padded = image.reshape(len(image), image.shape[1] * stride, -1, channels)
     cuts = [
         (-padding, full + padding - there, 0)
@@ -155,11 +155,12 @@ def _kernel(sides: Nine, stride: int) -> jax.Array:
     outputs = sides[0].shape[1]
     nine = [side.reshape(stride, stride, -1, outputs) for side in sides]
 
-    def blocks(first: jax.Array, second: jax.Array, third: jax.Array, axis: int) -> jax.Array:
+    def blocks(three: Nine, axis: int) -> jax.Array:
+        first, second, third = three
         return jnp.stack([first + second, second + third], axis)
 
-    rows = [blocks(*nine[3 * i : 3 * i + 3], axis=1) for i in range(3)]
-    return blocks(*rows, axis=0).reshape(2 * stride, 2 * stride, -1, outputs)
+    rows = [blocks(nine[3 * i : 3 * i + 3], axis=1) for i in range(3)]
+    return blocks(rows, axis=0).reshape(2 * stride, 2 * stride, -1, outputs)
 
 
 def _output_side(y: jax.Array, tiles: Size) -> Nine:
@@ -179,8 +180,9 @@ def _outputs(sides: Nine, tiles: Size) -> jax.Array:
     high, wide = tiles
     nine = [side.reshape(-1, high, wide, side.shape[1]) for side in sides]
 
-    def pair(first: jax.Array, second: jax.Array, third: jax.Array, axis: int) -> jax.Array:
+    def pair(three: Nine, axis: int) -> jax.Array:
+        first, second, third = three
         return jnp.stack([first + second, second - third], axis)
 
-    rows = [pair(*nine[3 * i : 3 * i + 3], axis=3) for i in range(3)]
-    return pair(*rows, axis=2).reshape(-1, 2 * high, 2 * wide, sides[0].shape[1])
+    rows = [pair(nine[3 * i : 3 * i + 3], axis=3) for i in range(3)]
+    return pair(rows, axis=2).reshape(-1, 2 * high, 2 * wide, sides[0].shape[1])
