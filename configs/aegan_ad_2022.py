@@ -1,7 +1,7 @@
 """AEGAN-AD on DCASE 2022 as published (arXiv 2303.17949): one model for each machine type, 60 epochs.
 
 These settings are those that the authors publish for sliders, and for ToyTrain and valve, of which they give no
-result. Beside this file are those of bearing and fan, of gearbox and of ToyCar. As for 2020, the score of the authors'
+result. Beside this file are those of bearing, of fan, of gearbox and of ToyCar. As for 2020, the score of the authors'
 table is fixed (they choose it on test labels) and the last epoch is kept.
 """
 

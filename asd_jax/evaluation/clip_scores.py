@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfds_dcase import ClipInfo
+
 LABELS = ("normal", "anomaly", "unknown")
 DOMAINS = ("source", "target")
 
@@ -33,6 +35,20 @@ class ClipScore:
     score: float
     decision: int | None
     label: str
+
+    @classmethod
+    def of(cls, clip: ClipInfo, score: float, threshold: float | None = None) -> "ClipScore":
+        """What a detector says of a dataset's clip: an anomaly above the threshold, if there is one."""
+        decision = None if threshold is None else int(score > threshold)
+        return cls(
+            clip.machine_type,
+            clip.section,
+            clip.domain,
+            clip.file_name,
+            float(score),
+            decision,
+            clip.label,
+        )
 
 
 def dataset_year(dataset: str) -> int:

@@ -78,14 +78,6 @@ def _choices(judgements: Sequence[Judgement]) -> list[list[str]]:
 
 def _clip_scores(clips: Sequence[ClipInfo], judgement: Judgement) -> list[ClipScore]:
     return [
-        ClipScore(
-            machine_type=clip.machine_type,
-            section=clip.section,
-            domain=clip.domain,
-            file_name=clip.file_name,
-            score=float(score),
-            decision=int(score > judgement.thresholds[clip.machine_type, clip.section]),
-            label=clip.label,
-        )
+        ClipScore.of(clip, score, judgement.thresholds[clip.machine_type, clip.section])
         for clip, score in zip(clips, np.asarray(judgement.scores), strict=True)
     ]

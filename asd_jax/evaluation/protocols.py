@@ -159,18 +159,7 @@ def _fitted_scores(config: EvaluationConfig, detector: Detector) -> dict[str, Fi
 
 
 def _figure(dataset: str, test: Sequence[ClipInfo], scores: np.ndarray) -> float:
-    clips = [
-        ClipScore(
-            clip.machine_type,
-            clip.section,
-            clip.domain,
-            clip.file_name,
-            float(score),
-            None,
-            clip.label,
-        )
-        for clip, score in zip(test, scores, strict=True)
-    ]
+    clips = [ClipScore.of(clip, score) for clip, score in zip(test, scores, strict=True)]
     summary = summarise(dataset, result_rows(dataset, clips))
     return (summary.mean_auc + summary.mean_pauc) / 2
 

@@ -111,7 +111,7 @@ def find(experiment: Experiment, workdir: Path) -> Findings:
             ]
             p_values[members] = score.p_values(*key, values[members])
         scores = tuple(
-            _clip_score(clip, float(value), thresholds[clip.machine_type, clip.section])
+            ClipScore.of(clip, float(value), thresholds[clip.machine_type, clip.section])
             for clip, value in zip(group, values, strict=True)
         )
         models.append(ModelFindings(model, normals, model.heard[-1], scores, p_values))
@@ -127,15 +127,3 @@ def _model(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) ->
     # What is heard for the choice is not for the report.
     last = TrainedModel(experiment, directory, test, draw_learning_curve=False)
     return model.at(best_step(validate_checkpoints(last, experiment)))
-
-
-def _clip_score(clip: ClipInfo, score: float, threshold: float) -> ClipScore:
-    return ClipScore(
-        machine_type=clip.machine_type,
-        section=clip.section,
-        domain=clip.domain,
-        file_name=clip.file_name,
-        score=score,
-        decision=int(score > threshold),
-        label=clip.label,
-    )
