@@ -85,6 +85,8 @@ class AEGANADConfig(DetectorConfig):
     excerpt_hop_test: int = 1
     minibatch: int = 512
 
+    has_schedule: ClassVar[bool] = False
+
     def windows(self) -> WindowPolicy:
         return self.clip
 

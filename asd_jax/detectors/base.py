@@ -5,6 +5,7 @@ The training loop, the checkpoints, the scorers and the metrics know nothing els
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -79,7 +80,13 @@ class TrainState(flax.struct.PyTreeNode):
 
 @dataclasses.dataclass(frozen=True)
 class DetectorConfig(abc.ABC):
-    """Settings of one kind of detector; the experiment's `detector` field holds a subclass."""
+    """Settings of one kind of detector, of hashable values; the experiment's `detector` field holds a subclass.
+
+    Attributes:
+        has_schedule: whether learning depends on the training's length; without, `build` takes no notice of it.
+    """
+
+    has_schedule: ClassVar[bool] = True
 
     @abc.abstractmethod
     def windows(self) -> WindowPolicy:
@@ -91,6 +98,21 @@ class DetectorConfig(abc.ABC):
 
         Only the schedule of learning may depend on the length: reports of a trained model are asked for without it.
         """
+
+
+def detector_of(
+    config: DetectorConfig, classes: int, steps_per_epoch: int, epochs: int
+) -> "Detector":
+    """`config.build`, but the same object for equal settings: what is compiled for one model serves the next."""
+    length = (steps_per_epoch, epochs) if config.has_schedule else (1, 1)
+    return _detector(config, classes, *length)
+
+
+@functools.lru_cache(maxsize=8)
+def _detector(
+    config: DetectorConfig, classes: int, steps_per_epoch: int, epochs: int
+) -> "Detector":
+    return config.build(classes, steps_per_epoch, epochs)
 
 
 class Detector(abc.ABC):

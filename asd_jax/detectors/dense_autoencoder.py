@@ -75,6 +75,8 @@ class DenseAutoencoderConfig(DetectorConfig):
         """Length of a vector."""
         return self.stack_frames * self.features.n_mels
 
+    has_schedule: ClassVar[bool] = False
+
     def windows(self) -> WindowPolicy:
         return self.clip
 

@@ -5,6 +5,7 @@ section, mean over its images.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,8 @@ class MobileNetV2Config(DetectorConfig):
     head_channels: int = 1280
     momentum: float = 0.001
     learning_rate: float = 1e-5
+
+    has_schedule: ClassVar[bool] = False
 
     def windows(self) -> WindowPolicy:
         return self.clip

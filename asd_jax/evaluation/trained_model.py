@@ -17,7 +17,7 @@ from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import ClipSource
 from asd_jax.data.windows import EvaluationWindows, WindowPolicy
-from asd_jax.detectors.base import Detector, TrainState
+from asd_jax.detectors.base import Detector, TrainState, detector_of
 from asd_jax.evaluation.plots import save_learning_curve
 from asd_jax.scoring.clip_reports import Reports, report_clips
 from asd_jax.training.checkpoints import Checkpoints
@@ -78,7 +78,7 @@ class TrainedModel:
             self.class_map.candidates(clip)
         # Reports do not depend on the schedule, whose length in steps only the training clips tell.
         epochs = experiment.training.epochs
-        self.detector = experiment.detector.build(len(self.class_map), 1, epochs)
+        self.detector = detector_of(experiment.detector, len(self.class_map), 1, epochs)
         self.state = _state(self.detector, directory)
         policy = experiment.detector.windows()
         self.policy = dataclasses.replace(policy, evaluation=windows or policy.evaluation)

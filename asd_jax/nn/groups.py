@@ -36,6 +36,8 @@ def few_at_a_time(function: Callable[[jax.Array], Found], examples: jax.Array, m
         examples: `[batch, ...]`.
         most: examples a group, 1 or more.
     """
+    if len(examples) <= most:
+        return function(examples)
     found = lax.map(function, in_groups(examples, most))
     return jax.tree.map(
         lambda grouped: grouped.reshape(-1, *grouped.shape[2:])[: len(examples)], found

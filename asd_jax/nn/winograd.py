@@ -23,7 +23,7 @@ from jax import lax
 from asd_jax.nn.groups import few_at_a_time, images_a_product, in_groups
 
 # Columns below which the sums cost more than the products that they save.
-_NARROWEST = 32
+_NARROWEST = 64
 
 Size = tuple[int, int]
 # One array for each of the 3 x 3 pairs of sums along both axes (or, for one row of them, three).

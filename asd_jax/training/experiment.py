@@ -15,7 +15,7 @@ from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, all_clips, select_clips
 from asd_jax.data.pipeline import observation_batches, training_batches
-from asd_jax.detectors.base import Detector
+from asd_jax.detectors.base import Detector, detector_of
 from asd_jax.training.loop import Training
 from asd_jax.training.mesh import data_mesh, local_batch_size
 
@@ -103,7 +103,7 @@ def model_groups(experiment: Experiment, clips: Sequence[ClipInfo]) -> dict[str,
 def build_detector(experiment: Experiment, class_map: ClassMap, clips: int) -> Detector:
     """The experiment's detector for a training on that many clips."""
     steps = steps_per_epoch(experiment, clips)
-    return experiment.detector.build(len(class_map), steps, experiment.training.epochs)
+    return detector_of(experiment.detector, len(class_map), steps, experiment.training.epochs)
 
 
 def steps_per_epoch(experiment: Experiment, clips: int) -> int:

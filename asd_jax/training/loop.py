@@ -1,10 +1,11 @@
 """The one training loop: any detector, on any number of devices, resumable at every checkpoint."""
 
 import contextlib
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import jax
@@ -15,7 +16,7 @@ from jax.sharding import Mesh
 
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
-from asd_jax.detectors.base import Detector, Metrics, TrainState
+from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.logs import TrainingLog, mean_rows
 from asd_jax.training.mesh import data_mesh, replicated, split_batch
@@ -99,7 +100,7 @@ class Training:
         if checkpoints.latest_step() is not None:
             shapes = jax.eval_shape(self._detector.init, key)
             return checkpoints.restore(shapes, self._mesh, iterator)
-        state = jax.jit(self._detector.init, out_shardings=replicated(self._mesh))(key)
+        state = _compiled(self._detector, self._mesh).init(key)
         if self._observation is None:
             return state
         return observe_clips(self._detector, state, self._observation, self._mesh)
@@ -112,8 +113,7 @@ class Training:
         log: TrainingLog,
         steps: range,
     ) -> TrainState:
-        everywhere = replicated(self._mesh)
-        train_step = jax.jit(self._detector.train_step, donate_argnums=0, out_shardings=everywhere)
+        train_step = _compiled(self._detector, self._mesh).train_step
         checkpoint_every = self._config.checkpoint_every or self._steps_per_epoch
         self._since = time.perf_counter()
         for step in steps:
@@ -183,11 +183,30 @@ def observe_clips(
         mesh: all devices.
     """
     logging.info("observing the training clips")
-    observe = jax.jit(detector.observe, donate_argnums=0, out_shardings=replicated(mesh))
+    observe = _compiled(detector, mesh).observe
     with contextlib.closing(iter(observation)) as batches:
         for batch in batches:
             state = observe(state, split_batch(mesh, _for_detector(batch)))
     return state
+
+
+class _Compiled(NamedTuple):
+    """A detector's methods on all devices of a mesh; the state that goes in is used up."""
+
+    init: Callable[[jax.Array], TrainState]
+    observe: Callable[[TrainState, Batch], TrainState]
+    train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(detector: Detector, mesh: Mesh) -> _Compiled:
+    """What is compiled for one model serves the next one with the same detector."""
+    everywhere = replicated(mesh)
+    return _Compiled(
+        jax.jit(detector.init, out_shardings=everywhere),
+        jax.jit(detector.observe, donate_argnums=0, out_shardings=everywhere),
+        jax.jit(detector.train_step, donate_argnums=0, out_shardings=everywhere),
+    )
 
 
 @jax.jit
