@@ -89,28 +89,28 @@ def test_float32_stays_within_a_few_roundings() -> None:
 @pytest.mark.parametrize(
     ("kernel", "stride", "expected"),
     [
-        ((4, 4, 32, 64), 2, True),
-        ((4, 4, 1, 32), 2, False),
-        ((4, 4, 32, 1), 2, False),
-        ((3, 3, 32, 64), 2, False),
-        ((2, 2, 32, 32), 1, True),
+        ((4, 4, 16, 64), 2, True),
+        ((4, 4, 1, 64), 2, False),
+        ((4, 4, 64, 1), 2, False),
+        ((3, 3, 64, 64), 2, False),
+        ((2, 2, 64, 64), 1, True),
     ],
 )
 def test_it_pays_for_wide_kernels_of_two_blocks(kernel, stride, expected) -> None:
     assert winograd.pays(kernel, stride) == expected
 
 
-def test_wide_layers_on_the_cpu_take_nine_products(monkeypatch) -> None:
+def test_wide_layers_on_the_cpu_take_nine_products() -> None:
     """The layer's forward pass, its transpose and its kernel's gradient all go this way where it pays."""
     if jax.default_backend() != "cpu":
         pytest.skip("the other backends have fast convolutions of their own")
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(2, 16, 16, 16)), jnp.float32)
-    kernel = jnp.asarray(rng.normal(size=(4, 4, 16, 32)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(4, 4, 16, 64)), jnp.float32)
 
     def loss(x, kernel):
         return jnp.sum(jnp.square(strided_conv2d(x, kernel, 2, 1)))
 
     compiled = jax.jit(jax.grad(loss, argnums=(0, 1))).lower(x, kernel).compile().as_text() or ""
     assert "convolution(" not in compiled
-    assert compiled.count(" dot(") >= 27
+    assert compiled.count(" dot(") == 27

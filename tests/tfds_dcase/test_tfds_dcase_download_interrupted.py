@@ -55,7 +55,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
     """Ctrl-C ends at once although the server is silent; the next run asks for the rest only."""
     size = len(server.files[FAN])
     # The rest of the body is a long time in coming.
-    server.troubles[FAN] = [Trouble(pause=0.05)]
+    server.troubles[FAN] = [Trouble(pause=0.3)]
     process = start(server.site, "--machine_types=fan", "--stages=dev", cwd=tmp_path)
     part = tmp_path / "archives" / "dcase2020" / f"{FAN}.part"
     deadline = time.monotonic() + 30
@@ -64,7 +64,8 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
     begin = time.monotonic()
     process.send_signal(how)
     _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 2
+    # A busy machine takes seconds to end a process; the server would take half a minute.
+    assert time.monotonic() - begin < 15
     there = part.stat().st_size
     assert 0 < there < size
     if how == signal.SIGINT:
