@@ -21,7 +21,7 @@ from asd_jax.nn.transposed import ConvTranspose2D, StridedConv2D
 
 _KERNEL = (4, 4)
 _SLOPE = 0.2
-# Height from which a level's images are wide: so many of them fill a processor's cache.
+# Levels of this height and more leave a processor's cache unless so many images are computed at a time.
 _WIDE = 16
 _CACHED = 8
 

@@ -60,6 +60,8 @@ class DenseAutoencoderConfig(DetectorConfig):
     momentum: float = 0.01
     learning_rate: float = 1e-3
 
+    has_schedule: ClassVar[bool] = False
+
     @classmethod
     def dcase2021(cls) -> "DenseAutoencoderConfig":
         """Baseline of DCASE 2021 and 2022: that of 2020 on slightly other log-mels."""
@@ -74,8 +76,6 @@ class DenseAutoencoderConfig(DetectorConfig):
     def inputs(self) -> int:
         """Length of a vector."""
         return self.stack_frames * self.features.n_mels
-
-    has_schedule: ClassVar[bool] = False
 
     def windows(self) -> WindowPolicy:
         return self.clip
