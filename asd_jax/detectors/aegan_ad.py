@@ -28,12 +28,10 @@ from asd_jax.detectors.base import Batch, Detector, DetectorConfig, Explanation,
 from asd_jax.detectors.minibatches import learn_in_minibatches
 from asd_jax.detectors.relevance import GENERATOR_RELEVANCE, reconstruction_errors
 from asd_jax.features.excerpts import cut_excerpts, excerpt_starts, random_starts
-from asd_jax.features.logmel import LogMel, scale_to_range, waveform_from_int16
+from asd_jax.features.level_range import scaled_by_range, unseen_range, widened_range
+from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.normalisation import NormKind
 from asd_jax.scoring.settings import FittedScore, ScorerConfig
-
-# Digital silence alone has no range; this many dB keep its scaled level finite.
-_SMALLEST_RANGE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,24 +143,21 @@ class AEGANAD(Detector):
         params, statistics = {}, {}
         for name, network in self.networks(nnx.Rngs(network_key)).items():
             params[name], statistics[name] = nnx.state(network, nnx.Param, ...)
-        extremes = {"minimum": jnp.float32(jnp.inf), "maximum": jnp.float32(-jnp.inf)}
         optimizer = {name: self.optimizers[name].init(params[name]) for name in params}
-        return TrainState(jnp.zeros((), jnp.int32), key, params, statistics | extremes, optimizer)
+        return TrainState(
+            jnp.zeros((), jnp.int32), key, params, statistics | unseen_range(), optimizer
+        )
 
     def observe(self, state: TrainState, batch: Batch) -> TrainState:
         """Widens the range of levels, in dB, by these clips'."""
         level = self.config.features(waveform_from_int16(batch["waveform"]))
         known = state.statistics
-        minimum = jnp.minimum(known["minimum"], jnp.min(level))
-        maximum = jnp.maximum(known["maximum"], jnp.max(level))
-        return state.replace(statistics=known | {"minimum": minimum, "maximum": maximum})
+        return state.replace(statistics=known | widened_range(known, level))
 
     def scaled_level(self, state: TrainState, batch: Batch) -> jax.Array:
         """Log-mel `[batch, frames, mels]` with the training clips' range at [-1, 1]."""
         level = self.config.features(waveform_from_int16(batch["waveform"]))
-        minimum = state.statistics["minimum"]
-        maximum = jnp.maximum(state.statistics["maximum"], minimum + _SMALLEST_RANGE)
-        return scale_to_range(level, minimum, maximum)
+        return scaled_by_range(state.statistics, level)
 
     def train_step(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         config = self.config

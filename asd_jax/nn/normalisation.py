@@ -44,7 +44,11 @@ class InstanceNorm(nnx.Module):
         self.epsilon = epsilon
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        return _normalise(x, tuple(range(1, x.ndim - 1)), self.epsilon)
+        axes = tuple(range(1, x.ndim - 1))
+        # Two passes: a channel's mean may be far larger than its deviation.
+        centred = x - jnp.mean(x, axes, keepdims=True)
+        variance = jnp.mean(jnp.square(centred), axes, keepdims=True)
+        return centred * lax.rsqrt(variance + self.epsilon)
 
 
 class NoNorm(nnx.Module):
@@ -72,12 +76,6 @@ def image_norm(kind: NormKind, height: int, width: int, channels: int) -> Norm:
     if kind == "none":
         return NoNorm()
     raise ValueError(f"no normalisation {kind!r}: choose layer, batch, instance or none")
-
-
-def _normalise(x: jax.Array, axes: tuple[int, ...], epsilon: float) -> jax.Array:
-    centred = x - jnp.mean(x, axes, keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axes, keepdims=True)
-    return centred * lax.rsqrt(variance + epsilon)
 
 
 @jax.custom_vjp
