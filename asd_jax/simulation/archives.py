@@ -42,8 +42,6 @@ SIZES = {
 
 # The first release of these was replaced; evaluation test archives were not.
 _SECOND_RELEASES = {(2024, "3DPrinter"), (2024, "RoboticArm"), (2026, "ToyCar")}
-# The evaluation test clips of this year are not published.
-_WITHOUT_EVALUATION_TEST = (2026,)
 
 
 @dataclass(frozen=True)
@@ -79,11 +77,10 @@ def archives(
     if stage == "dev":
         test = [replace(r, path=_test_path(year, machine_type, r)) for r in test]
         return {_archive_name(year, machine_type, stage): train + test}
-    written = {_archive_name(year, machine_type, stage, "train"): train}
-    if year not in _WITHOUT_EVALUATION_TEST:
-        hidden = list(_hidden(year, machine_type, test))
-        written[_archive_name(year, machine_type, stage, "test")] = hidden
-    return written
+    return {
+        _archive_name(year, machine_type, stage, "train"): train,
+        _archive_name(year, machine_type, stage, "test"): list(_hidden(year, machine_type, test)),
+    }
 
 
 def _archive_name(year: int, machine_type: str, stage: str, part: str = "") -> str:

@@ -33,7 +33,7 @@ def official_sections(dataset: str | int, stage: str) -> dict[str, tuple[str, ..
 def evaluation_truth(dataset: str | int) -> Mapping[tuple[str, str], Truth]:
     """Domain, label and attributes of a year's evaluation clips, by machine type and file name.
 
-    Empty for a year whose truth is not out (2026).
+    Empty for a year whose truth is not out.
 
     Raises:
         ArchiveError: For a year that has no layout.

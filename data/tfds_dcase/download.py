@@ -26,6 +26,7 @@ from tfds_dcase.zenodo import (
     address,
     length_of,
     list_files,
+    noted,
     open_session,
     published_archives,
     reason,
@@ -127,7 +128,7 @@ def _published(
     asked: Sequence[Archive], missing: Sequence[Archive], site: str, patience: Patience
 ) -> tuple[dict[Path, Published], list[str]]:
     """What the records tell of the files, asked once a record, and what they do not tell."""
-    published: dict[Path, Published] = {}
+    published = {archive.path: known for archive in asked if (known := noted(archive)).md5}
     notes = []
     with open_session(patience) as session:
         for number in dict.fromkeys(archive.kind.record for archive in asked):

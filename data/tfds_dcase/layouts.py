@@ -262,6 +262,9 @@ _YEARS = (
             ArchiveKind(
                 "eval", ("train",), "eval_data_{machine_type}_train.zip", 20151556, _EVAL_TYPES_2026
             ),
+            ArchiveKind(
+                "eval", ("test",), "eval_data_{machine_type}_test.zip", 20437238, _EVAL_TYPES_2026
+            ),
         ),
         channels=2,
     ),

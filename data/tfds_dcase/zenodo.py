@@ -20,6 +20,24 @@ SITE = "https://zenodo.org"
 _WORTH_REPEATING = (429, 500, 502, 503, 504)
 _LONGEST_LIST = 16 << 20
 
+# As the records' pages showed them on 2026-10-03, by record: they hold where a record's list cannot be had.
+_NOTED_MD5 = {
+    20151556: {
+        "eval_data_BlowerDustCollector_train.zip": "e79342948772cf51e50ff601cd9621f3",
+        "eval_data_Sander_train.zip": "6cbcfbc65a09c4f3d00b9a55c50502ec",
+        "eval_data_SewingMachine_train.zip": "74d08cacba3da88753badd69d19e577b",
+        "eval_data_ToothBrush_train.zip": "6fa5f81796b5d37b3ed24bb8eff2ea25",
+        "eval_data_ToyDrone_train.zip": "af3e4040ef7c67d7ee920608d0c38d82",
+    },
+    20437238: {
+        "eval_data_BlowerDustCollector_test.zip": "ec90d56f189e84e6430fb2878c59cb84",
+        "eval_data_Sander_test.zip": "05f81c9a80e91c7b3cea15f8e8559b44",
+        "eval_data_SewingMachine_test.zip": "f0a1a96b48006c301e8cec25e9214046",
+        "eval_data_ToothBrush_test.zip": "987395506fbb48c570d5d26babcab05e",
+        "eval_data_ToyDrone_test.zip": "b36102371c188b630d201d443a00bab2",
+    },
+}
+
 
 class NoFileListError(Exception):
     """A record's file list is not given, or cannot be understood."""
@@ -86,6 +104,12 @@ def published_archives(
 def address(archive: Archive, site: str) -> str:
     """Where an archive is published, on `site` instead of zenodo.org."""
     return site.rstrip("/") + archive.kind.address(archive.machine_type).removeprefix(SITE)
+
+
+def noted(archive: Archive) -> Published:
+    """What is known of an archive without asking: the MD5 of those of 2026's evaluation machine types."""
+    of_record = _NOTED_MD5.get(archive.kind.record, {})
+    return Published(md5=of_record.get(archive.path.name))
 
 
 def open_session(patience: Patience) -> requests.Session:

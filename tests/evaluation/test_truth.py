@@ -36,6 +36,7 @@ def packaged(year: int, machine_type: str, section: str) -> dict[str, Truth]:
         (2023, "Vacuum", "section_00"),
         (2024, "Scanner", "section_00"),
         (2025, "ToyPet", "section_00"),
+        (2026, "ToyDrone", "section_00"),
     ],
 )
 def test_evaluation_clips_get_the_packaged_label_and_domain(
@@ -79,7 +80,8 @@ def test_development_and_evaluation_clips_are_judged_apart() -> None:
 
 
 def test_a_year_without_truth_has_no_metrics_and_says_so() -> None:
-    (judged,) = judge("dcase2026", scored("Sander", "section_00", ["section_00_0000.wav"]))
+    clips = scored("Sander", "section_00", ["section_00_0000.wav"])
+    (judged,) = judge("dcase2026", clips, {})
     assert not judged.faults
     assert any("its truth is not known" in remark for remark in judged.remarks)
 

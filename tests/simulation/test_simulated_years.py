@@ -114,12 +114,6 @@ def test_2024_ground_truth_names_what_evaluation_clips_hide(tmp_path: Path):
     assert {row["attributes"].partition("_")[2] for row in rows} == {"BckgA"}
 
 
-def test_2026_has_no_evaluation_test_clips(tmp_path: Path):
-    written = simulate("dcase2026", tmp_path, LEAST, ("Sander",), ("eval",), seconds=1.0)
-    assert [path.name for path in written] == ["eval_data_Sander_train.zip"]
-    assert not (tmp_path / GROUND_TRUTH).exists()
-
-
 # Every 1600th sample of a clip as it was when the years 2024 to 2026 were added.
 SOUNDS = {
     (2020, "valve", False): [257, 248, 273, 594, -596, -561, 223, -170, 406, -137],

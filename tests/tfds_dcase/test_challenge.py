@@ -3,7 +3,7 @@
 import pytest
 import tfds_dcase
 
-YEARS = range(2020, 2026)
+YEARS = range(2020, 2027)
 
 
 @pytest.mark.parametrize("year", YEARS)
@@ -26,7 +26,11 @@ def test_machine_ids_of_2020_make_41_classes() -> None:
     assert stages[1]["ToyConveyor"] == ("id_04", "id_05", "id_06")
 
 
-def test_a_year_whose_truth_is_not_out_has_none() -> None:
-    assert tfds_dcase.evaluation_truth(2026) == {}
+def test_an_attribute_key_that_stands_twice_stays_as_published() -> None:
+    truth = tfds_dcase.evaluation_truth(2026)["ToyDrone", "section_00_0000.wav"]
+    assert truth.attributes == "car_A2_spd_1_mic_2_mic_1"
+
+
+def test_a_year_that_does_not_exist_has_no_truth() -> None:
     with pytest.raises(tfds_dcase.ArchiveError, match="unknown dataset 2019"):
         tfds_dcase.evaluation_truth(2019)

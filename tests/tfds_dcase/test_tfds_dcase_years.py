@@ -21,6 +21,7 @@ EVALUATION_CLIPS = {
     "dcase2023": 1400,
     "dcase2024": 1800,
     "dcase2025": 1600,
+    "dcase2026": 1000,
 }
 CLIPS_2026 = [
     "ToyCar/train/section_00_source_train_normal_0000_car_A1.wav",
