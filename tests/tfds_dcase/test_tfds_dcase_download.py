@@ -268,13 +268,19 @@ def test_a_checksum_that_the_package_notes_holds_where_the_record_tells_none(
     with ArchiveServer({name: archive("Sander")}) as server:
         server.listing = listing
         server.always["record"] = Trouble(status=0 if listing else 404)
-        wishes = {"stages": ["eval"], "site": server.site, "patience": IMPATIENT}
         folder = tmp_path / "dcase2026"
         folder.mkdir()
         (folder / name).write_bytes(server.files[name])
         (folder / "eval_data_Sander_train.zip").write_bytes(archive("Sander", seed=1))
         with pytest.raises(tfds_dcase.ArchiveError) as error:
-            download(2026, tmp_path, ["Sander"], **wishes)
+            download(
+                2026,
+                tmp_path,
+                ["Sander"],
+                stages=["eval"],
+                site=server.site,
+                patience=IMPATIENT,
+            )
         for md5 in ("05f81c9a80e91c7b3cea15f8e8559b44", "6cbcfbc65a09c4f3d00b9a55c50502ec"):
             assert f"{md5} is published" in str(error.value)
         assert not (folder / "checksums.tsv").exists()
