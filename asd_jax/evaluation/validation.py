@@ -14,9 +14,10 @@ import numpy as np
 from tfds_dcase import ClipInfo
 
 from asd_jax.config import EvaluationConfig, Experiment
-from asd_jax.evaluation.calibrated import calibrated_score, chosen_score
+from asd_jax.evaluation.calibrated import calibrated_score
 from asd_jax.evaluation.metrics import arithmetic_mean, auc
 from asd_jax.evaluation.trained_model import TrainedModel, checkpoint_steps
+from asd_jax.scoring.choice import chosen_score
 from asd_jax.scoring.settings import FittedScore
 from asd_jax.training.experiment import held_out_clips, model_groups
 

@@ -17,11 +17,11 @@ from jax.sharding import Mesh
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
 from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
+from asd_jax.training.announcement import say
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.logs import TrainingLog, mean_rows
-from asd_jax.training.mesh import data_mesh, replicated, split_batch
-
-CHECKPOINTS = "checkpoints"
+from asd_jax.training.mesh import data_mesh, replicated, split_batch, split_shapes
+from asd_jax.training.work_directory import CHECKPOINTS
 
 
 class NonFiniteLossError(RuntimeError):
@@ -81,6 +81,8 @@ class Training:
                 )
             )
             iterator = stack.enter_context(contextlib.closing(iter(self._batches)))
+            if (checkpoints.latest_step() or 0) < total_steps:
+                say(f"compiling model {self._directory.name} ... (the first step may take minutes)")
             state = self._start(checkpoints, iterator)
             first_step = int(state.step)
             if first_step < total_steps:
@@ -89,6 +91,24 @@ class Training:
                     state = self._steps(
                         state, iterator, checkpoints, log, range(first_step, total_steps)
                     )
+        return state
+
+    def shapes(self, samples: int) -> TrainState:
+        """Shapes of the state, traced as they will be: settings that do not fit together fail here, before all else.
+
+        A step is traced as well, which is not done again when it is compiled.
+
+        Args:
+            samples: a window's.
+        """
+        compiled = _compiled(self._detector, self._mesh)
+        state = jax.eval_shape(compiled.init, jax.random.key(self._config.seed))
+        rows = self._config.batch_size
+        batch = {
+            "waveform": jax.ShapeDtypeStruct((rows, samples), np.int16),
+            "class_id": jax.ShapeDtypeStruct((rows,), np.int32),
+        }
+        jax.eval_shape(compiled.train_step, state, split_shapes(self._mesh, batch))
         return state
 
     def _log_directory(self) -> Path:
