@@ -25,6 +25,7 @@ class RecordedClip(NamedTuple):
     """
 
     clip_id: str
+    split: str
     machine_type: str
     section: str
     domain: str

@@ -79,15 +79,17 @@ def settled_class_map(
     path = directory / CLASS_MAP_FILE
     fitted = ClassMap.fit(clips, class_by)
     begun = last_checkpoint(directory) is not None
-    of_failed_start = not begun and (directory / RECORD_FILE).is_file()
-    if of_failed_start or not (begun or path.is_file()):
-        return fitted
     if not path.is_file():
+        if not begun:
+            return fitted
         raise ValueError(
             f"{path} is missing, though the model has checkpoints: put it back, since only it tells which class is "
             "which, or train under another --version"
         )
     class_map = ClassMap.load(path)
+    of_failed_start = not begun and (directory / RECORD_FILE).is_file()
+    if of_failed_start and {*class_map.classes} != {*fitted.classes}:
+        return fitted
     unknown = class_map.unknown(clips)
     if unknown:
         raise ValueError(
