@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 from absl import logging
 from tfds_dcase import ClipInfo
 
@@ -29,7 +30,7 @@ from asd_jax.training.work_directory import (
     clear_failed_start,
     is_begun,
     last_checkpoint,
-    model_directories,
+    require_config,
     require_directory,
     require_same_settings,
     settings_of,
@@ -180,7 +181,11 @@ def _model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -
         else None,
     )
     done = last_checkpoint(directory) or 0
-    parameters = parameter_count(training.shapes(policy.samples).params)
+    batch = {
+        "waveform": jax.ShapeDtypeStruct((config.batch_size, policy.samples), np.int16),
+        "class_id": jax.ShapeDtypeStruct((config.batch_size,), np.int32),
+    }
+    parameters = parameter_count(training.shapes(batch).params)
     size = ModelSize(len(clips), len(class_map), parameters, done, config.epochs * steps)
     return _Model(directory, clips, class_map, training, size)
 
@@ -197,15 +202,9 @@ def _write_class_map_and_clips(model: _Model) -> None:
 
 def _require_same(experiment: Experiment, workdir: Path) -> None:
     """Checks that the work directory is new or of this experiment."""
-    path = workdir / CONFIG_FILE
-    if not is_begun(model_directories(workdir)):
-        return
-    if not path.is_file():
-        raise ValueError(
-            f"{path} is missing, though {workdir / MODELS} holds checkpoints: put it back (each checkpoint has a copy, "
-            "configuration/metadata), or choose another --version or --workdir"
-        )
-    require_same_settings(path, settings_of(load_experiment(workdir)), settings_of(experiment))
+    if is_begun(workdir):
+        path = require_config(workdir)
+        require_same_settings(path, settings_of(load_experiment(workdir)), settings_of(experiment))
 
 
 def _write_config(experiment: Experiment, workdir: Path) -> None:
@@ -213,7 +212,7 @@ def _write_config(experiment: Experiment, workdir: Path) -> None:
     if jax.process_index() > 0:
         return
     path = workdir / CONFIG_FILE
-    if is_begun(model_directories(workdir)):
+    if is_begun(workdir):
         before = load_experiment(workdir).data
         if before == experiment.data:
             return

@@ -21,7 +21,7 @@ from asd_jax.training.announcement import say
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.logs import TrainingLog, mean_rows
 from asd_jax.training.mesh import data_mesh, replicated, split_batch, split_shapes
-from asd_jax.training.work_directory import CHECKPOINTS
+from asd_jax.training.work_directory import CHECKPOINTS, last_checkpoint
 
 
 class NonFiniteLossError(RuntimeError):
@@ -93,22 +93,19 @@ class Training:
                     )
         return state
 
-    def shapes(self, samples: int) -> TrainState:
-        """Shapes of the state, traced as they will be: settings that do not fit together fail here, before all else.
+    def shapes(self, batch: dict[str, jax.ShapeDtypeStruct]) -> TrainState:
+        """Shapes of the state: settings that do not fit together fail here, before anything is written.
 
-        A step is traced as well, which is not done again when it is compiled.
+        A step is traced as well, unless the training is over; that is not done again when it is compiled.
 
         Args:
-            samples: a window's.
+            batch: shapes of a global batch.
         """
         compiled = _compiled(self._detector, self._mesh)
         state = jax.eval_shape(compiled.init, jax.random.key(self._config.seed))
-        rows = self._config.batch_size
-        batch = {
-            "waveform": jax.ShapeDtypeStruct((rows, samples), np.int16),
-            "class_id": jax.ShapeDtypeStruct((rows,), np.int32),
-        }
-        jax.eval_shape(compiled.train_step, state, split_shapes(self._mesh, batch))
+        done = last_checkpoint(self._directory) or 0
+        if done < self._config.epochs * self._steps_per_epoch:
+            jax.eval_shape(compiled.train_step, state, split_shapes(self._mesh, batch))
         return state
 
     def _log_directory(self) -> Path:

@@ -1,7 +1,7 @@
 """The files of a work directory that say what it is of: written once all is checked, refused to another training."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from asd_jax.training.differences import differing, listed
 CONFIG_FILE = "config.json"
 CLASS_MAP_FILE = "class_map.json"
 MODELS = "models"
+SERIES_MODEL = "model"
 CHECKPOINTS = "checkpoints"
 
 
@@ -63,12 +64,28 @@ def write_whole(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def is_begun(directories: Iterable[Path]) -> bool:
-    """Whether anything was learnt in one of these models' folders.
+def is_begun(workdir: Path) -> bool:
+    """Whether a work directory, of clips or of a series, holds anything that was learnt.
 
-    What stands in a work directory before its first checkpoint is of a start that failed, and binds no later one.
+    What stands in it before its first checkpoint is of a start that failed, and binds no later one.
     """
-    return any(last_checkpoint(directory) is not None for directory in directories)
+    models = [*model_directories(workdir), workdir / SERIES_MODEL]
+    return any(last_checkpoint(directory) is not None for directory in models)
+
+
+def require_config(workdir: Path) -> Path:
+    """The configuration's file of a work directory that holds checkpoints.
+
+    Raises:
+        ValueError: it is missing.
+    """
+    path = workdir / CONFIG_FILE
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing, though {workdir} holds checkpoints: put it back (each checkpoint has a copy, "
+            "configuration/metadata), or choose another --version or --workdir"
+        )
+    return path
 
 
 def model_directories(workdir: Path) -> list[Path]:
