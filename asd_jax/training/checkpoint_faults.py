@@ -1,5 +1,6 @@
 """What is wrong with a checkpoint: of another network, of another number of processes, or damaged, as far as shown."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import tensorstore
 from asd_jax.training.differences import differing, listed
 
 STATE, ITERATOR, CONFIGURATION = "state", "iterator", "configuration"
+SEAL_FILE = "content.sha256"
 _SHAPE_FILE = ".zarray"
 
 
@@ -24,6 +26,7 @@ class CheckpointContent:
 
     Attributes:
         damage: why it cannot be read to its end; empty where it can.
+        digest: SHA-256 of its numbers as they are stored.
         shapes: of its arrays, by their dotted names.
         configuration: the experiment that it was saved with; empty where that is not there.
     """
@@ -31,7 +34,8 @@ class CheckpointContent:
     def __init__(self, folder: Path):
         self._folder = folder
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self.damage = self._unreadable() or self._read_state()
+        self.digest = ""
+        self.damage = self._unreadable() or self._read_state() or self._unsealed()
         self.configuration = self._read_configuration()
 
     def _unreadable(self) -> str:
@@ -48,15 +52,29 @@ class CheckpointContent:
         try:
             json.loads((folder / "_METADATA").read_text())
             store = tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result()
-            for key in store.list().result():
-                value = store.read(key).result().value
+            digest = hashlib.sha256()
+            for key in sorted(store.list().result()):
+                found = store.read(key).result()
+                if found.state != "value":
+                    return f"{STATE}: {key.decode()} is missing"
+                value = found.value
+                digest.update(b"%d %b %d " % (len(key), key, len(value)))
+                digest.update(value)
                 name, _, file = key.decode().rpartition("/")
                 if file == _SHAPE_FILE:
                     self.shapes[name] = tuple(json.loads(value)["shape"])
         # TensorStore's errors are ValueErrors; what it reads of a broken file may be no JSON.
         except (OSError, ValueError, KeyError, TypeError) as error:
             return f"{STATE}: {_first_line(error)}"
+        self.digest = digest.hexdigest()
         return "" if self.shapes else f"{STATE}: no array in it"
+
+    def _unsealed(self) -> str:
+        path = self._folder / SEAL_FILE
+        # A training that was killed at once behind a checkpoint has not sealed it.
+        if not path.is_file() or path.read_bytes().strip() == self.digest.encode():
+            return ""
+        return f"{STATE}: its numbers are not those that were saved"
 
     def _read_configuration(self) -> dict[str, Any]:
         try:
@@ -89,6 +107,15 @@ class CheckpointContent:
         except (OSError, ValueError) as error:
             return f"{ITERATOR}: {_first_line(error)}"
         return ""
+
+
+def seal(folder: Path) -> None:
+    """Keeps the digest of a checkpoint's numbers in it, so that a changed byte is noticed."""
+    content = CheckpointContent(folder)
+    if content.digest:
+        unfinished = (folder / SEAL_FILE).with_suffix(".unfinished")
+        unfinished.write_text(content.digest + "\n")
+        unfinished.replace(folder / SEAL_FILE)
 
 
 def require_same_network(

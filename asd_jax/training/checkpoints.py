@@ -20,6 +20,7 @@ from asd_jax.training.checkpoint_faults import (
     STATE,
     CheckpointContent,
     require_same_network,
+    seal,
 )
 from asd_jax.training.mesh import replicated
 
@@ -49,6 +50,8 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
         self._configuration = json.loads(configuration or asked or "{}")
         self.directory = directory
+        self._keep = keep
+        self._unsealed: int | None = None
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -59,6 +62,8 @@ class Checkpoints:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._manager.wait_until_finished()
+        self._seal()
         self._manager.close()
 
     def latest_step(self) -> int | None:
@@ -78,7 +83,18 @@ class Checkpoints:
                 CONFIGURATION: ocp.args.JsonSave(self._configuration),
             }
         )
+        # This waits for the checkpoint before, which is whole then.
         self._manager.save(int(state.step), args=items, force=True)
+        # With one kept checkpoint it is being removed now.
+        if self._keep > 1:
+            self._seal()
+        self._unsealed = int(state.step)
+
+    def _seal(self) -> None:
+        if self._unsealed is None or jax.process_index() > 0:
+            return
+        seal(self.directory / str(self._unsealed))
+        self._unsealed = None
 
     def preempted(self, step: int) -> bool:
         """Whether the machine announced that it will stop; save and leave then."""

@@ -1,6 +1,7 @@
 """What is said of a checkpoint that cannot be restored: damaged only where its bytes show it."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,10 +71,11 @@ def flip(path: Path) -> None:
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "state/manifest.ocdbt cut": lambda step: halve(step / "state" / "manifest.ocdbt"),
     "state/manifest.ocdbt gone": lambda step: (step / "state" / "manifest.ocdbt").unlink(),
-    "state/manifest.ocdbt empty": lambda step: (step / "state" / "manifest.ocdbt").write_text(""),
+    "state/manifest.ocdbt empty": lambda step: os.truncate(step / "state" / "manifest.ocdbt", 0),
     "state/_METADATA cut": lambda step: halve(step / "state" / "_METADATA"),
     "state/_METADATA gone": lambda step: (step / "state" / "_METADATA").unlink(),
     "numbers cut": lambda step: halve(largest(step / "state")),
+    "numbers changed": lambda step: flip(largest(step / "state")),
     "numbers gone": lambda step: largest(step / "state").unlink(),
     "state gone": lambda step: shutil.rmtree(step / "state"),
     "iterator cut": lambda step: halve(step / "iterator" / "process_0-of-1.json"),

@@ -252,7 +252,7 @@ def test_an_evaluation_leaves_out_what_was_recorded_later(
         assert results is not None
         found.append(read_clip_scores(results.directory))
     assert found[0] == found[1]
-    assert ["1 training clips that" in text for text in remarks] == [1]
+    assert len([text for text in remarks if "1 training clips that" in text]) == 1
 
 
 def test_clips_that_were_learnt_cannot_validate(trained: Path, tmp_path: Path) -> None:
