@@ -82,6 +82,7 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
     clips = training_clips(experiment)
     found = completeness_of(experiment.data, clips)
     require_complete(experiment.data, found)
+    _require_validation(experiment)
     models = {
         name: _model(experiment, group, workdir / MODELS / name)
         for name, group in model_groups(experiment, clips).items()
@@ -94,6 +95,14 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
         logging.info("training model %s on %d clips", model.directory.name, len(model.clips))
         model.training.run()
     return [model.directory for model in models.values()]
+
+
+def _require_validation(experiment: Experiment) -> None:
+    if experiment.evaluation.checkpoint == "validated" and not experiment.data.held_out:
+        raise ValueError(
+            "evaluation.checkpoint=validated chooses by normals that training leaves out: give "
+            "--set data.held_out=0.1, or --set evaluation.checkpoint=last"
+        )
 
 
 def with_train_stages(experiment: Experiment) -> Experiment:
@@ -216,7 +225,8 @@ def _write_config(experiment: Experiment, workdir: Path) -> None:
         before = load_experiment(workdir).data
         if before == experiment.data:
             return
-        logging.warning("%s: data_dir is now %s", path, experiment.data.data_dir)
+        if before.data_dir != experiment.data.data_dir:
+            logging.warning("%s: data.data_dir is now %s", path, experiment.data.data_dir)
     else:
         clear_failed_start(workdir)
     write_whole(path, experiment.to_json())

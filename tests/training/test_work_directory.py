@@ -289,6 +289,7 @@ FAILURES = [
     ("data.held_out=1", "share from 0 to below 1"),
     ("detector.clip.samples=100", "holds no vector of 5"),
     ("evaluation.score=mes", "evaluation.score mes: this detector has mse"),
+    ("evaluation.checkpoint=validated", "give --set data.held_out=0.1"),
 ]
 
 
