@@ -63,7 +63,12 @@ def completeness_of(data: DataConfig, clips: Sequence[ClipInfo]) -> Completeness
     unheard = sorted(named - heard - {name for known in official.values() for name in known})
     if unheard:
         missing.append(f"training clips of {listed(unheard)}")
-    return Completeness(tuple(missing), len(classes))
+    # Whole stages first: most follows from them.
+    return Completeness(tuple(sorted(missing, key=_is_part)), len(classes))
+
+
+def _is_part(missing: str) -> bool:
+    return not missing.startswith("all ")
 
 
 def require_complete(data: DataConfig, found: Completeness) -> None:
@@ -73,9 +78,10 @@ def require_complete(data: DataConfig, found: Completeness) -> None:
         ValueError: something is missing; the message names it and the ways out.
     """
     if found.missing and data.incomplete == "error":
+        wanted = f", {found.classes} machine IDs or sections in all" if found.classes else ""
         raise ValueError(
-            f"the configuration asks for more than {data.dataset} in {data.data_dir} holds; missing: "
-            f"{listed(found.missing, 8)}. Prepare them (launch/prepare.py --dataset={data.dataset}), ask for less with "
+            f"the configuration asks for more than {data.dataset} in {data.data_dir} holds{wanted}; missing: "
+            f"{listed(found.missing)}. Prepare them (launch/prepare.py --dataset={data.dataset}), ask for less with "
             "--machine_types or --set data.train_stages=dev, or train on what is there with "
             "--set data.incomplete=allow"
         )
