@@ -35,6 +35,8 @@ class DataConfig:
         held_out: share of every section's and domain's training clips that training leaves out, for choosing the
             checkpoint without labels (`evaluation.checkpoint=validated`).
         channel: of recordings with two, hear the one "near" the machine, the "far" one, or the "mean" of both.
+        expects: training asks for what is "prepared", or for every "official" section of the year's machine types.
+        incomplete: what training asks for and is not prepared is an "error"; "allow" trains on what is there.
     """
 
     dataset: str = "dcase2020"
@@ -46,6 +48,8 @@ class DataConfig:
     one_model_per: Literal["all", "machine_type"] = "all"
     held_out: float = 0.0
     channel: Literal["near", "far", "mean"] = "near"
+    expects: Literal["prepared", "official"] = "prepared"
+    incomplete: Literal["error", "allow"] = "error"
 
 
 @dataclasses.dataclass(frozen=True)

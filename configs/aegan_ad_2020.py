@@ -14,7 +14,7 @@ def get_config() -> Experiment:
     return Experiment(
         name="aegan_ad_2020",
         detector=AEGANADConfig(),
-        data=DataConfig(dataset="dcase2020", one_model_per="machine_type"),
+        data=DataConfig(dataset="dcase2020", expects="official", one_model_per="machine_type"),
         training=TrainingConfig(epochs=50, batch_size=64),
         evaluation=EvaluationConfig(score="D_lof", batch_size=16),
     )

@@ -16,6 +16,7 @@ def get_config() -> Experiment:
         detector=AEGANADConfig(mean_weight=0.1),
         data=DataConfig(
             dataset="dcase2022",
+            expects="official",
             machine_types=("slider", "ToyTrain", "valve"),
             one_model_per="machine_type",
         ),

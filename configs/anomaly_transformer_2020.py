@@ -14,6 +14,6 @@ def get_config() -> Experiment:
     return Experiment(
         name="anomaly_transformer_2020",
         detector=AnomalyTransformerConfig(temperature=1.0),
-        data=DataConfig(dataset="dcase2020", one_model_per="machine_type"),
+        data=DataConfig(dataset="dcase2020", expects="official", one_model_per="machine_type"),
         training=TrainingConfig(epochs=50, batch_size=64),
     )

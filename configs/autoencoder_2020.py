@@ -13,7 +13,7 @@ def get_config() -> Experiment:
     return Experiment(
         name="autoencoder_2020",
         detector=DenseAutoencoderConfig(),
-        data=DataConfig(dataset="dcase2020", one_model_per="machine_type"),
+        data=DataConfig(dataset="dcase2020", expects="official", one_model_per="machine_type"),
         training=TrainingConfig(epochs=100, batch_size=128),
         evaluation=EvaluationConfig(score="mse"),
     )

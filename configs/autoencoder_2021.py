@@ -12,7 +12,7 @@ def get_config() -> Experiment:
     return Experiment(
         name="autoencoder_2021",
         detector=DenseAutoencoderConfig.dcase2021(),
-        data=DataConfig(dataset="dcase2021", one_model_per="machine_type"),
+        data=DataConfig(dataset="dcase2021", expects="official", one_model_per="machine_type"),
         training=TrainingConfig(epochs=100, batch_size=128),
         evaluation=EvaluationConfig(score="mse"),
     )

@@ -12,6 +12,6 @@ def get_config() -> Experiment:
     return Experiment(
         name="conv_autoencoder_2020",
         detector=ConvAutoencoderConfig(learning_rate=1e-3, hold_epochs=15),
-        data=DataConfig(dataset="dcase2020"),
+        data=DataConfig(dataset="dcase2020", expects="official"),
         training=TrainingConfig(epochs=40, batch_size=64),
     )

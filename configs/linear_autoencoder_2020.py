@@ -12,6 +12,6 @@ def get_config() -> Experiment:
     return Experiment(
         name="linear_autoencoder_2020",
         detector=LinearAutoencoderConfig(n_frames=5, minibatch=512, contrast_weight=0.1),
-        data=DataConfig(dataset="dcase2020", one_model_per="machine_type"),
+        data=DataConfig(dataset="dcase2020", expects="official", one_model_per="machine_type"),
         training=TrainingConfig(epochs=30, batch_size=64),
     )

@@ -13,7 +13,7 @@ def get_config() -> Experiment:
     return Experiment(
         name="mobilenetv2_2021",
         detector=MobileNetV2Config(alpha=0.5, minibatch=32, learning_rate=1e-5),
-        data=DataConfig(dataset="dcase2021", one_model_per="machine_type"),
+        data=DataConfig(dataset="dcase2021", expects="official", one_model_per="machine_type"),
         training=TrainingConfig(epochs=20, batch_size=32),
         evaluation=EvaluationConfig(batch_size=32, score="log_odds"),
     )

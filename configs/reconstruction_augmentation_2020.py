@@ -15,7 +15,7 @@ def get_config() -> Experiment:
         detector=ReconstructionAugmentationConfig(
             augmentation="doubled+contrastive", autoencoder_epochs=40
         ),
-        data=DataConfig(dataset="dcase2020"),
+        data=DataConfig(dataset="dcase2020", expects="official"),
         training=TrainingConfig(epochs=70, batch_size=64),
         evaluation=EvaluationConfig(score="nll_margin"),
     )

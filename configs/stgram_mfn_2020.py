@@ -13,7 +13,7 @@ def get_config() -> Experiment:
     return Experiment(
         name="stgram_mfn_2020",
         detector=STgramMFNConfig(margin=0.7, scale=30.0, learning_rate=1e-4, hold_epochs=20),
-        data=DataConfig(dataset="dcase2020", train_stages=("dev", "eval")),
+        data=DataConfig(dataset="dcase2020", expects="official", train_stages=("dev", "eval")),
         training=TrainingConfig(epochs=300, batch_size=128),
         evaluation=EvaluationConfig(score="nll_margin"),
     )

@@ -12,7 +12,7 @@ def get_config() -> Experiment:
     return Experiment(
         name="tdnn_stgram_2020",
         detector=TDNNSTgramConfig(learning_rate=1e-3, hold_epochs=15),
-        data=DataConfig(dataset="dcase2020"),
+        data=DataConfig(dataset="dcase2020", expects="official"),
         training=TrainingConfig(epochs=30, batch_size=64),
         evaluation=EvaluationConfig(score="nll_margin"),
     )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,10 @@ class ClassMap:
         if values not in self.classes:
             raise KeyError(f"{clip.clip_id}: class {'/'.join(values)} is not in the class map")
         return self.classes.index(values)
+
+    def unknown(self, clips: Iterable[ClipInfo]) -> list[str]:
+        """Classes of some clips that the map does not have, such as `fan/id_00`, in sorted order."""
+        return sorted("/".join(v) for v in {_values(c, self.by) for c in clips} - {*self.classes})
 
     def candidates(self, clip: ClipInfo) -> np.ndarray:
         """Classes that a test clip may truly have, `[classes]` bool.

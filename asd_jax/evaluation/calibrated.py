@@ -1,6 +1,5 @@
 """The anomaly score that an experiment chooses, on the reports of its trained model."""
 
-import typing
 from collections import defaultdict
 from collections.abc import Sequence, Set
 
@@ -8,11 +7,11 @@ import numpy as np
 from tfds_dcase import ClipInfo
 
 from asd_jax.config import EvaluationConfig
-from asd_jax.detectors.base import Detector
 from asd_jax.evaluation.trained_model import TrainedModel
 from asd_jax.scoring.calibrated_score import CalibratedScore
+from asd_jax.scoring.choice import chosen_score
 from asd_jax.scoring.clip_reports import Reports
-from asd_jax.scoring.settings import FittedScore, ScorerKind
+from asd_jax.scoring.settings import FittedScore
 
 
 def calibrated_score(
@@ -40,26 +39,6 @@ def normal_reports(
     )
     purpose = "reference and threshold" if is_fitted else "threshold"
     return normals, model.report(normals, f"training normals, for the {purpose}")
-
-
-def chosen_score(config: EvaluationConfig, detector: Detector) -> str | FittedScore:
-    """A report of the detector, or what to fit on its reports.
-
-    Raises:
-        ValueError: the detector has no such score.
-    """
-    name = config.score or detector.score_names[0]
-    if name in detector.score_names:
-        return name
-    if name in detector.fitted_scores:
-        return detector.fitted_scores[name]
-    family = typing.get_args(ScorerKind)
-    if name not in family:
-        own = ", ".join([*detector.score_names, *detector.fitted_scores])
-        raise ValueError(
-            f"evaluation.score {name}: this detector has {own}; scorers for any detector are {', '.join(family)}"
-        )
-    return FittedScore(typing.cast(ScorerKind, name), config.scorer)
 
 
 def _spread(clips: Sequence[ClipInfo], per_section: int) -> list[ClipInfo]:

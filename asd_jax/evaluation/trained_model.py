@@ -21,10 +21,13 @@ from asd_jax.detectors.base import Detector, TrainState, detector_of
 from asd_jax.evaluation.plots import save_learning_curve
 from asd_jax.scoring.clip_reports import Reports, report_clips
 from asd_jax.training.checkpoints import Checkpoints
+from asd_jax.training.clip_record import read_record
 from asd_jax.training.experiment import CLASS_MAP_FILE, model_groups, training_clips
 from asd_jax.training.logs import Row, read_log
 from asd_jax.training.loop import CHECKPOINTS
 from asd_jax.training.mesh import data_mesh
+from asd_jax.training.recorded_data import recorded_clips
+from asd_jax.training.settled import require_same_numbers
 
 
 class TrainedModel:
@@ -79,7 +82,7 @@ class TrainedModel:
         # Reports do not depend on the schedule, whose length in steps only the training clips tell.
         epochs = experiment.training.epochs
         self.detector = detector_of(experiment.detector, len(self.class_map), 1, epochs)
-        self.state = _state(self.detector, directory)
+        self.state = _state(experiment, self.detector, directory)
         policy = experiment.detector.windows()
         self.policy = dataclasses.replace(policy, evaluation=windows or policy.evaluation)
         log = read_log(directory)
@@ -92,17 +95,23 @@ class TrainedModel:
     def at(self, step: int) -> Self:
         """The same model with another of its kept checkpoints; what was compiled for it is used again."""
         other = copy.copy(self)
-        other.state = _state(self.detector, self.directory, step)
+        other.state = _state(self._experiment, self.detector, self.directory, step)
         return other
 
     @functools.cached_property
     def training(self) -> list[ClipInfo]:
-        """The normal clips that it was trained on.
+        """The normal clips that it was trained on, as far as their stages and machine types are asked for.
 
         Raises:
             tfds_dcase.ArchiveError: the dataset is not prepared.
-            ValueError: the dataset has no clips that the model was trained on.
+            ValueError: the dataset lacks clips that the model was trained on, or has others in their places.
         """
+        recorded = read_record(self.directory)
+        if recorded is not None:
+            found = recorded_clips(self._experiment, self.directory, recorded)
+            class_map_file = self.directory / CLASS_MAP_FILE
+            require_same_numbers(class_map_file, self.class_map, recorded, found)
+            return found
         groups = model_groups(self._experiment, training_clips(self._experiment))
         if self.name not in groups:
             raise ValueError(
@@ -152,9 +161,11 @@ def checkpoint_steps(directory: Path) -> list[int]:
         return checkpoints.steps()
 
 
-def _state(detector: Detector, directory: Path, step: int | None = None) -> TrainState:
+def _state(
+    experiment: Experiment, detector: Detector, directory: Path, step: int | None = None
+) -> TrainState:
     shapes = jax.eval_shape(detector.init, jax.random.key(0))
-    with Checkpoints(directory / CHECKPOINTS) as checkpoints:
+    with Checkpoints(directory / CHECKPOINTS, asked=experiment.to_json()) as checkpoints:
         return checkpoints.restore(shapes, data_mesh(), step=step)
 
 

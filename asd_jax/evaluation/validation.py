@@ -14,11 +14,13 @@ import numpy as np
 from tfds_dcase import ClipInfo
 
 from asd_jax.config import EvaluationConfig, Experiment
-from asd_jax.evaluation.calibrated import calibrated_score, chosen_score
+from asd_jax.evaluation.calibrated import calibrated_score
 from asd_jax.evaluation.metrics import arithmetic_mean, auc
 from asd_jax.evaluation.trained_model import TrainedModel, checkpoint_steps
+from asd_jax.scoring.choice import chosen_score
 from asd_jax.scoring.settings import FittedScore
 from asd_jax.training.experiment import held_out_clips, model_groups
+from asd_jax.training.recorded_data import require_unheard
 
 Place = tuple[str, str]
 """Machine type and section."""
@@ -44,7 +46,7 @@ def validate_checkpoints(last: TrainedModel, experiment: Experiment) -> list[Val
     """Validates every kept checkpoint of a model on the normals that its training left out.
 
     Raises:
-        ValueError: training left out none.
+        ValueError: training left out none, or not these.
     """
     held_out = model_groups(experiment, held_out_clips(experiment)).get(last.name, [])
     if not held_out:
@@ -52,6 +54,7 @@ def validate_checkpoints(last: TrainedModel, experiment: Experiment) -> list[Val
             "evaluation.checkpoint=validated chooses by normals that training left out, and this one left out none: "
             "train with --set data.held_out=0.1, or take --set evaluation.checkpoint=last"
         )
+    require_unheard(last.directory, held_out)
     return [
         validate(last.at(step), experiment.evaluation, held_out, step)
         for step in checkpoint_steps(last.directory)

@@ -11,7 +11,7 @@ from asd_jax.detectors.base import Detector
 FOLDER = "calibration"
 # Raise it whenever the same settings come to give other numbers.
 _FORMAT = 1
-_NOT_HEARD = ("data_dir", "mode")
+_NOT_HEARD = ("data_dir", "mode", "expects", "incomplete")
 
 Settings = dict[str, Any]
 

@@ -14,12 +14,15 @@ from tfds_dcase import ClipInfo
 
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
-from asd_jax.data.clips import STAGE_OF_MODE, ClipSource
+from asd_jax.data.clips import ClipSource
 from asd_jax.data.pipeline import observation_batches, training_batches
 from asd_jax.detectors.base import Detector, TrainState
 from asd_jax.interop.published import PUBLISHED, config_class, find_network, interop
 from asd_jax.interop.weight_files import Tensors, read_weights
+from asd_jax.scoring.choice import chosen_score
 from asd_jax.training.checkpoints import Checkpoints
+from asd_jax.training.clip_record import write_record
+from asd_jax.training.differences import listed
 from asd_jax.training.experiment import (
     CLASS_MAP_FILE,
     CONFIG_FILE,
@@ -27,9 +30,11 @@ from asd_jax.training.experiment import (
     model_groups,
     steps_per_epoch,
     training_clips,
+    with_train_stages,
 )
 from asd_jax.training.loop import CHECKPOINTS, observe_clips
 from asd_jax.training.mesh import data_mesh, local_batch_size, replicated
+from asd_jax.training.work_directory import require_directory
 
 ClassOrder = Literal["published", "sorted"]
 """How classes are numbered: machine types regardless of case (fan, ..., ToyCar, ..., valve), or as trained here."""
@@ -83,13 +88,14 @@ def import_weights(
         FileNotFoundError: a weight file is missing.
         ValueError: the weights are of another architecture, or do not know the classes of the data.
     """
+    require_directory(workdir)
     if workdir.exists() and any(workdir.iterdir()):
-        raise ValueError(f"{workdir} is not empty: choose another --workdir, or delete this one")
+        raise ValueError(f"{workdir} is not empty: choose another --workdir or --version")
     if not isinstance(experiment.detector, config_class(name)):
         raise ValueError(
             f"the configuration is of {type(experiment.detector).__name__}, not of {name}"
         )
-    experiment = _with_train_stages(experiment)
+    experiment = with_train_stages(experiment)
     groups = model_groups(experiment, training_clips(experiment))
     if len(groups) > 1 and not any(MACHINE_TYPE in file.path for file in weights):
         raise ValueError(
@@ -100,18 +106,13 @@ def import_weights(
     models = {}
     for model, (tensors, classes) in found.items():
         chosen = class_map or _numbered(groups[model], experiment.data.class_by, class_order)
-        _require_classes(chosen, classes)
+        _require_classes(chosen, classes, groups[model])
         detector = build_detector(experiment, chosen, len(groups[model]))
+        chosen_score(experiment.evaluation, detector)
         with _about(_files_of(model, weights)):
             state = _loaded(name, detector, tensors, experiment, groups[model])
         models[model] = _Model(chosen, state, groups[model])
     return _write(experiment, models, workdir)
-
-
-def _with_train_stages(experiment: Experiment) -> Experiment:
-    data = experiment.data
-    stages = data.train_stages or (STAGE_OF_MODE[data.mode],)
-    return dataclasses.replace(experiment, data=dataclasses.replace(data, train_stages=stages))
 
 
 def _find_networks(
@@ -160,11 +161,17 @@ def _numbered(clips: Sequence[ClipInfo], by: Sequence[str], order: ClassOrder) -
     return ClassMap(fitted.by, tuple(sorted(fitted.classes, key=lambda c: [v.lower() for v in c])))
 
 
-def _require_classes(class_map: ClassMap, classes: int) -> None:
-    if classes and classes != len(class_map):
-        listed = ", ".join("/".join(values) for values in class_map.classes[:4])
+def _require_classes(class_map: ClassMap, classes: int, clips: Sequence[ClipInfo]) -> None:
+    unknown = class_map.unknown(clips)
+    if unknown:
         raise ValueError(
-            f"the weights tell {classes} classes apart, the data have {len(class_map)} ({listed}, ...): prepare what "
+            f"--class_map has no class {listed(unknown)}, which the training clips have: add it, or choose the clips "
+            "with --machine_types, --mode or --set data.train_stages=dev,eval"
+        )
+    if classes and classes != len(class_map):
+        some = ", ".join("/".join(values) for values in class_map.classes[:4])
+        raise ValueError(
+            f"the weights tell {classes} classes apart, the data have {len(class_map)} ({some}, ...): prepare what "
             "they were trained on, choose it with --machine_types, --mode or --set data.train_stages=dev,eval, or "
             "name the weights' classes with --class_map=FILE"
         )
@@ -212,6 +219,7 @@ def _write(experiment: Experiment, models: Mapping[str, _Model], workdir: Path) 
 def _write_model(experiment: Experiment, model: _Model, directory: Path) -> None:
     directory.mkdir(parents=True)
     model.class_map.save(directory / CLASS_MAP_FILE)
+    write_record(directory, model.clips, model.class_map)
     data, training = experiment.data, experiment.training
     # Checkpoints hold a data iterator as well: that of a training which is about to begin.
     batches = training_batches(

@@ -1,12 +1,13 @@
 """A run on a plain time series: train, score every time step, decide, write."""
 
 import hashlib
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from tqdm import tqdm
 
 from asd_jax.detectors.base import TrainState
@@ -16,10 +17,20 @@ from asd_jax.series.detector import SeriesDetector
 from asd_jax.series.experiment import SeriesExperiment
 from asd_jax.series.results import SeriesResults, write_series_results
 from asd_jax.series.windows import WindowNames, WindowSource, scoring_batches, training_windows
+from asd_jax.training.announcement import parameter_count, say
 from asd_jax.training.loop import Training
 from asd_jax.training.mesh import data_mesh, local_batch_size, replicated, split_batch
+from asd_jax.training.work_directory import (
+    CONFIG_FILE,
+    SERIES_MODEL,
+    is_begun,
+    require_config,
+    require_directory,
+    require_same_settings,
+    write_whole,
+)
 
-CONFIG_FILE = "config.json"
+_DIGEST = "training_data"
 
 
 def run(
@@ -52,6 +63,7 @@ def run(
         ValueError: a file's content is unfit, or the work directory is of another training.
     """
     config = experiment.detector
+    require_directory(workdir)
     raw, raw_test = (read_series(path, experiment.data) for path in (training_file, test_file))
     require_fit(training_file, test_file, (raw.shape, raw_test.shape), config.window)
     labels = None if labels_file is None else read_labels(labels_file, len(raw_test))
@@ -80,35 +92,54 @@ def _train(
     source = WindowSource(series, experiment.detector.window, experiment.data.train_hop)
     steps_per_epoch = math.ceil(len(source) / config.batch_size)
     detector = SeriesDetector(experiment.detector, series.shape[1], steps_per_epoch)
-    digest = hashlib.sha256(np.ascontiguousarray(series).tobytes()).hexdigest()
-    configuration = experiment.training_json(digest)
-    _write_config(workdir / CONFIG_FILE, configuration)
     batches = training_windows(
         source, local_batch_size(data_mesh(), config.batch_size), config.seed
     )
+    digest = hashlib.sha256(np.ascontiguousarray(series).tobytes()).hexdigest()
+    configuration = experiment.training_json(digest)
     names = WindowNames(name, source.starts, experiment.detector.window)
-    logging.info("training on %d windows", len(source))
     training = Training(
-        detector, batches, names, steps_per_epoch, config, configuration, workdir / "model"
+        detector, batches, names, steps_per_epoch, config, configuration, workdir / SERIES_MODEL
     )
+    window = jax.ShapeDtypeStruct(
+        (config.batch_size, experiment.detector.window, series.shape[1]), np.float32
+    )
+    parameters = parameter_count(training.shapes({"window": window}).params)
+    say(
+        f"training series  {len(series):,} time steps, {series.shape[1]} channels, {len(source):,} windows\n"
+        f"model            {parameters:,} parameters, {config.epochs * steps_per_epoch:,} steps"
+    )
+    _write_config(workdir, configuration)
     state = training.run()
     finished = int(state.step) == config.epochs * steps_per_epoch
     return detector, state if finished else None
 
 
-def _write_config(path: Path, configuration: str) -> None:
+def _write_config(workdir: Path, configuration: str) -> None:
     """Writes what the training depends on, or checks that an earlier run's is the same."""
-    if path.is_file():
-        if path.read_text() != configuration:
+    if is_begun(workdir):
+        path = require_config(workdir)
+        now, earlier = json.loads(configuration), _settings(path)
+        digest = earlier.pop(_DIGEST, None), now.pop(_DIGEST)
+        require_same_settings(path, earlier, now)
+        if digest[0] != digest[1]:
             raise ValueError(
-                f"{path} is of another configuration or other training data: "
-                "choose another --workdir, or delete this one"
+                f"{workdir} learnt from another training series: choose another --version or --workdir for this one, "
+                f"or give the earlier file to go on; to start this one again, move {workdir} away first"
             )
     elif jax.process_index() == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(configuration)
-        unfinished.replace(path)
+        write_whole(workdir / CONFIG_FILE, configuration)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): put it back from a checkpoint's configuration/metadata, or choose another "
+            "--version or --workdir"
+        ) from error
+    return content if isinstance(content, dict) else {}
 
 
 def step_energies(

@@ -5,9 +5,9 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
+import numpy as np
 from absl import logging
 from tfds_dcase import ClipInfo
 
@@ -16,42 +16,96 @@ from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, all_clips, select_clips
 from asd_jax.data.pipeline import observation_batches, training_batches
 from asd_jax.detectors.base import Detector, detector_of
+from asd_jax.scoring.choice import chosen_score
+from asd_jax.training.announcement import ModelSize, announcement, parameter_count, say
+from asd_jax.training.clip_record import write_record
+from asd_jax.training.completeness import completeness_of, require_complete
 from asd_jax.training.loop import Training
 from asd_jax.training.mesh import data_mesh, local_batch_size
+from asd_jax.training.settled import settled_class_map, settled_clips
+from asd_jax.training.work_directory import (
+    CLASS_MAP_FILE,
+    CONFIG_FILE,
+    MODELS,
+    clear_failed_start,
+    is_begun,
+    last_checkpoint,
+    require_config,
+    require_directory,
+    require_same_settings,
+    settings_of,
+    write_whole,
+)
 
-CONFIG_FILE = "config.json"
-CLASS_MAP_FILE = "class_map.json"
 EVERY_MACHINE_TYPE = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Model:
+    """A model that is ready to be trained.
+
+    Attributes:
+        directory: its folder.
+        clips: what it learns, in the order in which batches are drawn.
+        class_map: which class is which.
+        training: its training, ready to run.
+        size: for the lines that are printed first.
+    """
+
+    directory: Path
+    clips: Sequence[ClipInfo]
+    class_map: ClassMap
+    training: Training
+    size: ModelSize
 
 
 def train(experiment: Experiment, workdir: Path) -> list[Path]:
     """Trains the experiment's model, or one a machine type; goes on where an earlier run stopped.
 
+    Nothing is written before all that can be checked was checked, for all models.
+
     Args:
         experiment: what to train on which data.
-        workdir: gets the configuration and a folder `models/<machine type or all>` a model with class map, checkpoints
-            and logs: all that later commands need.
+        workdir: gets the configuration and a folder `models/<machine type or all>` a model with class map, list of
+            clips, checkpoints and logs: all that later commands need.
 
     Returns:
         The models' folders.
 
     Raises:
-        ValueError: the work directory holds another experiment, or the data lack what the experiment asks for.
+        ValueError: the work directory holds another experiment or learnt from other clips, or the data lack what the
+            experiment asks for.
     """
-    experiment = _with_train_stages(experiment)
+    experiment = with_train_stages(experiment)
+    require_directory(workdir)
+    _require_same(experiment, workdir)
     clips = training_clips(experiment)
+    found = completeness_of(experiment.data, clips)
+    require_complete(experiment.data, found)
+    _require_validation(experiment)
+    models = {
+        name: _model(experiment, group, workdir / MODELS / name)
+        for name, group in model_groups(experiment, clips).items()
+    }
+    sizes = {name: model.size for name, model in models.items()}
+    say(announcement(experiment.data, clips, sizes, found))
     _write_config(experiment, workdir)
-    folders = []
-    for name, group in model_groups(experiment, clips).items():
-        directory = workdir / "models" / name
-        directory.mkdir(parents=True, exist_ok=True)
-        logging.info("training model %s on %d clips", name, len(group))
-        _train_model(experiment, group, directory)
-        folders.append(directory)
-    return folders
+    for model in models.values():
+        _write_class_map_and_clips(model)
+        logging.info("training model %s on %d clips", model.directory.name, len(model.clips))
+        model.training.run()
+    return [model.directory for model in models.values()]
 
 
-def _with_train_stages(experiment: Experiment) -> Experiment:
+def _require_validation(experiment: Experiment) -> None:
+    if experiment.evaluation.checkpoint == "validated" and not experiment.data.held_out:
+        raise ValueError(
+            "evaluation.checkpoint=validated chooses by normals that training leaves out: give "
+            "--set data.held_out=0.1, or --set evaluation.checkpoint=last"
+        )
+
+
+def with_train_stages(experiment: Experiment) -> Experiment:
     """Spells out what the mode implies: a later evaluation in another mode must still know what was trained on."""
     data = experiment.data
     stages = data.train_stages or (STAGE_OF_MODE[data.mode],)
@@ -111,83 +165,71 @@ def steps_per_epoch(experiment: Experiment, clips: int) -> int:
     return math.ceil(clips / experiment.training.batch_size)
 
 
-def _train_model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -> None:
-    config = experiment.training
-    class_map = _class_map(experiment, clips, directory / CLASS_MAP_FILE)
-    data = experiment.data
+def _model(experiment: Experiment, clips: Sequence[ClipInfo], directory: Path) -> _Model:
+    """Checks all that a model's training needs; writes nothing."""
+    config, data = experiment.training, experiment.data
+    steps = steps_per_epoch(experiment, len(clips))
+    clips = settled_clips(directory, clips, steps, f"{data.dataset} in {data.data_dir}")
+    class_map = settled_class_map(directory, clips, data.class_by)
+    detector = build_detector(experiment, class_map, len(clips))
+    chosen_score(experiment.evaluation, detector)
     source = ClipSource(data.dataset, data.data_dir, clips, data.channel)
     policy = experiment.detector.windows()
     batch_size = local_batch_size(data_mesh(), config.batch_size)
     class_ids = [class_map.class_id(clip) for clip in clips]
-    batches = training_batches(source, class_ids, policy, batch_size, config.seed)
-    detector = build_detector(experiment, class_map, len(clips))
-    observation = None
-    if detector.observes_training_data:
-        observation = observation_batches(source, policy, batch_size)
-    Training(
+    training = Training(
         detector,
-        batches,
+        training_batches(source, class_ids, policy, batch_size, config.seed),
         [clip.clip_id for clip in clips],
-        steps_per_epoch(experiment, len(clips)),
+        steps,
         config,
         experiment.to_json(),
         directory,
-        observation,
-    ).run()
+        observation_batches(source, policy, batch_size)
+        if detector.observes_training_data
+        else None,
+    )
+    done = last_checkpoint(directory) or 0
+    batch = {
+        "waveform": jax.ShapeDtypeStruct((config.batch_size, policy.samples), np.int16),
+        "class_id": jax.ShapeDtypeStruct((config.batch_size,), np.int32),
+    }
+    parameters = parameter_count(training.shapes(batch).params)
+    size = ModelSize(len(clips), len(class_map), parameters, done, config.epochs * steps)
+    return _Model(directory, clips, class_map, training, size)
 
 
-def _class_map(experiment: Experiment, clips: Sequence[ClipInfo], path: Path) -> ClassMap:
-    """The class map of a model; one that is there stays, since imported weights may number the classes otherwise."""
-    if path.is_file():
-        return ClassMap.load(path)
-    class_map = ClassMap.fit(clips, experiment.data.class_by)
-    if jax.process_index() == 0:
-        class_map.save(path)
-    return class_map
+def _write_class_map_and_clips(model: _Model) -> None:
+    """Before the first step; a class map that is there stays, since imported weights may number classes otherwise."""
+    model.directory.mkdir(parents=True, exist_ok=True)
+    if jax.process_index() > 0:
+        return
+    if not (model.directory / CLASS_MAP_FILE).is_file():
+        model.class_map.save(model.directory / CLASS_MAP_FILE)
+    write_record(model.directory, model.clips, model.class_map)
+
+
+def _require_same(experiment: Experiment, workdir: Path) -> None:
+    """Checks that the work directory is new or of this experiment."""
+    if is_begun(workdir):
+        path = require_config(workdir)
+        require_same_settings(path, settings_of(load_experiment(workdir)), settings_of(experiment))
 
 
 def _write_config(experiment: Experiment, workdir: Path) -> None:
-    """Writes the configuration, or checks that an earlier run's is the same."""
-    path = workdir / CONFIG_FILE
-    if path.is_file():
-        _require_same(Experiment.from_json(path.read_text()), experiment, path)
-        return
+    """Writes the configuration in place of none, of a failed start's, or of one that names another data_dir."""
     if jax.process_index() > 0:
         return
-    workdir.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(experiment.to_json())
-    unfinished.replace(path)
-
-
-def _require_same(earlier: Experiment, now: Experiment, path: Path) -> None:
-    before, after = _settings(earlier), _settings(now)
-    changed = sorted(
-        key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
-    )
-    if changed:
-        listed = ", ".join(
-            f"{key} was {before.get(key)!r}, is {after.get(key)!r}" for key in changed
-        )
-        raise ValueError(
-            f"{path} is of another experiment ({listed}): choose another --workdir, or delete this one"
-        )
-
-
-def _settings(experiment: Experiment) -> dict[str, Any]:
-    """Every key with its value; a detector's class counts by its name, wherever its file lies."""
-    content = dataclasses.asdict(experiment)
-    content["detector"]["class"] = type(experiment.detector).__qualname__
-    return _flat(content)
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        found |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return found
+    path = workdir / CONFIG_FILE
+    if is_begun(workdir):
+        before = load_experiment(workdir).data
+        if before == experiment.data:
+            return
+        if before.data_dir != experiment.data.data_dir:
+            logging.warning("%s: data.data_dir is now %s", path, experiment.data.data_dir)
+    else:
+        clear_failed_start(workdir)
+    write_whole(path, experiment.to_json())
 
 
 def load_experiment(workdir: Path) -> Experiment:

@@ -80,6 +80,12 @@ def read_log(directory: Path) -> list[Row]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def logged_steps_per_epoch(directory: Path) -> int | None:
+    """Steps an epoch of the training that wrote a model's log; None without a log."""
+    rows = read_log(directory)
+    return round(rows[-1]["step"] / rows[-1]["epoch"]) if rows else None
+
+
 def mean_rows(rows: list[dict[str, np.ndarray]]) -> Row:
     """Mean of every scalar over some steps."""
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}

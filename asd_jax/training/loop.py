@@ -17,11 +17,11 @@ from jax.sharding import Mesh
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
 from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
+from asd_jax.training.announcement import say
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.logs import TrainingLog, mean_rows
-from asd_jax.training.mesh import data_mesh, replicated, split_batch
-
-CHECKPOINTS = "checkpoints"
+from asd_jax.training.mesh import data_mesh, replicated, split_batch, split_shapes
+from asd_jax.training.work_directory import CHECKPOINTS, last_checkpoint
 
 
 class NonFiniteLossError(RuntimeError):
@@ -81,6 +81,8 @@ class Training:
                 )
             )
             iterator = stack.enter_context(contextlib.closing(iter(self._batches)))
+            if (checkpoints.latest_step() or 0) < total_steps:
+                say(f"compiling model {self._directory.name} ... (the first step may take minutes)")
             state = self._start(checkpoints, iterator)
             first_step = int(state.step)
             if first_step < total_steps:
@@ -89,6 +91,21 @@ class Training:
                     state = self._steps(
                         state, iterator, checkpoints, log, range(first_step, total_steps)
                     )
+        return state
+
+    def shapes(self, batch: dict[str, jax.ShapeDtypeStruct]) -> TrainState:
+        """Shapes of the state: settings that do not fit together fail here, before anything is written.
+
+        A step is traced as well, unless the training is over; that is not done again when it is compiled.
+
+        Args:
+            batch: shapes of a global batch.
+        """
+        compiled = _compiled(self._detector, self._mesh)
+        state = jax.eval_shape(compiled.init, jax.random.key(self._config.seed))
+        done = last_checkpoint(self._directory) or 0
+        if done < self._config.epochs * self._steps_per_epoch:
+            jax.eval_shape(compiled.train_step, state, split_shapes(self._mesh, batch))
         return state
 
     def _log_directory(self) -> Path:

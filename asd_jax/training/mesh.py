@@ -28,6 +28,17 @@ def split_batch(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
+def split_shapes(
+    mesh: Mesh, batch: dict[str, jax.ShapeDtypeStruct]
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a global batch, as `split_batch` puts it."""
+    sharding = NamedSharding(mesh, PartitionSpec(_DATA))
+    return {
+        key: jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=sharding)
+        for key, rows in batch.items()
+    }
+
+
 def local_batch_size(mesh: Mesh, batch_size: int) -> int:
     """Rows of the global batch that this process reads.
 

@@ -21,6 +21,7 @@ from asd_jax.interop import mobilenetv2, stgram_mfn
 from asd_jax.interop.importing import ClassOrder, Weights, default_experiment, import_weights
 from asd_jax.interop.published import PUBLISHED, config_class, find_network, interop
 from asd_jax.training.checkpoints import Checkpoints
+from asd_jax.training.clip_record import read_record
 from asd_jax.training.experiment import build_detector, load_experiment, train
 from asd_jax.training.mesh import data_mesh
 from tests.golden import load, recorded, under
@@ -141,6 +142,12 @@ def test_the_number_of_classes_must_agree(
     named = ClassMap(by, (*(("fan", i) for i in ids), *(("pump", i) for i in ids)))
     import_weights("stgram_mfn", weights, fans, workdir, named)
     assert ClassMap.load(workdir / "models" / "all" / "class_map.json") == named
+    recorded = read_record(workdir / "models" / "all") or []
+    assert {(clip.section, clip.class_id) for clip in recorded} == {("id_00", 0), ("id_02", 1)}
+    other = ClassMap(by, (*(("fan", i) for i in ("id_00", "id_04")), *named.classes[2:]))
+    with pytest.raises(ValueError, match=r"--class_map has no class fan/id_02"):
+        import_weights("stgram_mfn", weights, fans, tmp_path / "other", other)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

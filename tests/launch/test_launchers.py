@@ -113,7 +113,7 @@ def test_from_archive_to_table_by_commands_alone(launch: Any, config: Path, tmp_
     assert experiment.data.dataset == "dcase2020"
     status, _, errors = finish(launch(*train, "--set=training.seed=1", cwd=tmp_path))
     assert status == 1
-    assert "training.seed was 0, is 1): choose another --workdir, or delete this one" in errors
+    assert "training.seed was 0, is 1): choose another --version or --workdir" in errors
     assert "Traceback" not in errors
     table = succeed(launch("evaluate.py", "--version=valves", cwd=tmp_path))
     assert re.search(r"valve +id_02 +\d+\.\d\d +\d+\.\d\d", table)

@@ -157,10 +157,10 @@ def test_a_work_directory_of_another_training_is_refused(
     finished: SeriesResults, folder: Path, workdir: Path
 ) -> None:
     """Neither other settings nor other training data may silently mix with earlier checkpoints."""
-    with pytest.raises(ValueError, match=r"another configuration or other training data"):
+    with pytest.raises(ValueError, match=r"another experiment \(training\.epochs was 2, is 3\)"):
         start(folder, workdir, with_epochs(3))
     training, test, _ = (folder / name for name in FILES)
-    with pytest.raises(ValueError, match=r"another configuration or other training data"):
+    with pytest.raises(ValueError, match=r"learnt from another training series: .*--version"):
         run(EXPERIMENT, workdir, test, training, None)
 
 
