@@ -56,6 +56,11 @@ class Calibration:
         own = {clip.section for clip in self.score.normals if clip.machine_type == machine_type}
         return sorted(own)
 
+    def usual_length(self, machine_type: str) -> int:
+        """Samples of the usual training clip of a machine type: the median of the normals that it is calibrated on."""
+        own = [clip.samples for clip in self.score.normals if clip.machine_type == machine_type]
+        return round(float(np.median(own)))
+
 
 def machine_types_of(class_map: ClassMap) -> set[str]:
     """Machine types that a model knows."""
@@ -189,6 +194,8 @@ def _read(
         }
         if any(len(values) != len(normals) for values in (normal_scores, *reference.values())):
             raise ValueError("its parts differ in length")
+        if not all(np.isfinite(values).all() for values in (normal_scores, *reference.values())):
+            raise ValueError("it holds numbers that are not finite")
         chosen = content["score"]
         if not isinstance(chosen, str):
             chosen = FittedScore(chosen["kind"], ScorerConfig(**chosen["config"]))

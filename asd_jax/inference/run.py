@@ -12,7 +12,15 @@ from tqdm import tqdm
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.evaluation.trained_model import TrainedModel
-from asd_jax.inference.audio_files import AudioFile, claim_of, find_files, machine_type_of
+from asd_jax.inference.audio_files import (
+    UNKNOWN,
+    AudioFile,
+    Claim,
+    Unsearched,
+    claim_of,
+    find_files,
+    machine_type_of,
+)
 from asd_jax.inference.calibration import calibration_of, machine_types_of
 from asd_jax.inference.checkpoint_choice import with_chosen_checkpoint
 from asd_jax.inference.decisions import DecisionRule, FileDecisions, FileScore
@@ -58,7 +66,8 @@ def score_files(
     """Scores recordings with the last checkpoint of the models that they need, and prints a line each.
 
     Models are calibrated on training normals the first time; from then on the dataset is not needed. Files that cannot
-    be read are reported, and the rest goes on. Files of one model come together, in their order.
+    be read, and folders that no recordings come from, are reported, and the rest goes on. Files of one model come
+    together, in their order.
 
     Args:
         experiment: the work directory's configuration.
@@ -74,7 +83,8 @@ def score_files(
         FileNotFoundError: no model is trained.
         ValueError: files' machine types are unknown, a model cannot be calibrated, or see `FileDecisions`.
     """
-    files = find_files(paths)
+    found = find_files(paths)
+    files = found.files
     typed = _machine_types(files, _class_maps(workdir), scoring.machine_type)
     # All models are ready before the first file is heard: what is wrong with one of them shows at once.
     ready = [
@@ -82,7 +92,8 @@ def score_files(
         for name, own in typed.items()
     ]
     with output_file(output, files) as kept:
-        table = ScoreTable(sys.stdout, kept)
+        table = ScoreTable(sys.stdout, kept, found.note())
+        table.add([_unheard(one) for one in found.unsearched])
         with tqdm(total=len(files), unit="file", desc="scoring", dynamic_ncols=True) as bar:
             for model in ready:
                 for results in model.results():
@@ -112,6 +123,11 @@ def _class_maps(workdir: Path) -> dict[str, ClassMap]:
     if not paths:
         raise FileNotFoundError(f"{workdir} holds no trained model: train with launch/train.py")
     return {path.parent.name: ClassMap.load(path) for path in paths}
+
+
+def _unheard(unsearched: Unsearched) -> UnheardFile:
+    file = AudioFile(unsearched.path, "", Claim(UNKNOWN, "match"))
+    return UnheardFile(file, unsearched.why.what, unsearched.why.cure)
 
 
 def _machine_types(

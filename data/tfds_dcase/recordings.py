@@ -16,7 +16,21 @@ from tfds_dcase.layouts import SAMPLE_RATE
 from tfds_dcase.waveforms import WaveformError, length_fault
 
 CHANNELS = ("mean", "first", "second", "all")
-SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff")
+# fmt: off
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".oga",
+    ".opus", ".mp2", ".wave", ".bwf", ".rf64", ".w64", ".voc", ".nist", ".sph", ".ircam", ".avr",
+    ".paf", ".pvf", ".htk", ".svx", ".8svx",
+)
+"""Endings of the formats that libsndfile decodes."""
+OTHER_SOUND = (
+    ".m4a", ".m4b", ".mp4", ".aac", ".alac", ".wma", ".asf", ".wmv", ".mov", ".avi", ".mkv",
+    ".mka", ".webm", ".weba", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".eac3", ".dts", ".ape",
+    ".wv", ".tta", ".tak", ".mpc", ".dsf", ".dff", ".spx", ".ra", ".rm", ".mpg", ".mpeg", ".mts",
+    ".flv", ".gsm", ".raw", ".pcm",
+)
+"""Endings of files that hold sound in formats that libsndfile does not decode."""
+# fmt: on
 LONGEST_SECONDS = 3600
 
 # A record is one protobuf message, which must stay below 2 GB.
