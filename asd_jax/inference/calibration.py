@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
+import time
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
@@ -34,6 +35,9 @@ from asd_jax.scoring.settings import FittedScore, ScorerConfig
 
 _SETTINGS_FILE = "settings.json"
 _NORMALS_FILE = "normals.npz"
+_UNFINISHED = ".unfinished_"
+# Writing one takes seconds: an older one is what a killed program left.
+_ABANDONED_SECONDS = 3600
 _CHANNELS = {"near": "first", "far": "second", "mean": "mean"}
 
 
@@ -159,7 +163,8 @@ def _write(folder: Path, settings: Settings, calibration: Calibration) -> None:
         values = [getattr(clip, field.name) for clip in score.normals]
         arrays[f"clip.{field.name}"] = np.array(values)
     folder.parent.mkdir(exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished_", dir=folder.parent))
+    _clear_abandoned(folder.parent)
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent))
     try:
         (unfinished / _SETTINGS_FILE).write_text(json.dumps(content, indent=2) + "\n")
         np.savez(unfinished / _NORMALS_FILE, allow_pickle=False, **arrays)
@@ -172,6 +177,12 @@ def _write(folder: Path, settings: Settings, calibration: Calibration) -> None:
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(

@@ -200,23 +200,21 @@ def _heard_remark(heard: HeardFile) -> str:
 
 
 def _long_remark(stretches: Stretches, verdict: LongVerdict, normals: int, rate: float) -> str:
-    length, count = f"{seconds(stretches.samples):.1f} s", len(stretches.starts)
-    if verdict.by == "worst":
-        judged = f"judged by the worst of {count} stretches of {length}"
-    else:
-        judged = f"judged by the {count} stretches of {length} together: half of them score so high"
-    remark = f"more than {LONG} times as long as the training clips: {judged}"
-    if verdict.is_counted and verdict.lowest > rate:
-        return (
-            f"{remark}; {normals} training normals cannot tell an anomaly of so many stretches: take more, or cut the "
-            "recording"
-        )
-    if not verdict.is_counted:
-        remark += (
-            f"; {normals} training normals alone resolve a p-value of {verdict.lowest:.2g}, below it is the tail of a "
-            "gamma distribution fitted to them"
-        )
-    return remark
+    count, by = len(stretches.starts), f"the worst of {len(stretches.starts)} stretches"
+    if verdict.by == "whole":
+        by = f"{count} stretches together, half of which score as high"
+    remark = (
+        f"over {LONG} times as long as the training clips: judged by {by} of "
+        f"{seconds(stretches.samples):.1f} s"
+    )
+    if verdict.is_counted and verdict.lowest <= rate:
+        return remark
+    resolved = (
+        f"{normals} training normals resolve no p-value below {verdict.lowest:.2g} of so many"
+    )
+    if verdict.is_counted:
+        return f"{remark}; {resolved}, so it cannot be an anomaly: take more training normals"
+    return f"{remark}; {resolved}, so it comes from a gamma distribution fitted to them"
 
 
 def _require_enough(normals: int, rate: float, group: Group) -> None:

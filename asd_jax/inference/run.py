@@ -21,7 +21,11 @@ from asd_jax.inference.audio_files import (
     find_files,
     machine_type_of,
 )
-from asd_jax.inference.calibration import calibration_of, machine_types_of
+from asd_jax.inference.calibration import (
+    calibration_folder,
+    calibration_of,
+    machine_types_of,
+)
 from asd_jax.inference.checkpoint_choice import with_chosen_checkpoint
 from asd_jax.inference.decisions import DecisionRule, FileDecisions, FileScore
 from asd_jax.inference.hearing import FileHearing, HeardFile, HeardWindows, UnheardFile
@@ -107,11 +111,17 @@ def calibrate(experiment: Experiment, workdir: Path, windows: HeardWindows = "au
 
     Raises:
         FileNotFoundError: no model is trained.
-        ValueError: see `calibration_of`.
+        ValueError: see `calibration_of`; or a calibration could not be kept.
     """
     folders = [workdir / "models" / name for name in _class_maps(workdir)]
     for folder in folders:
-        calibration_of(_trained(experiment, folder, windows), experiment)
+        model = _trained(experiment, folder, windows)
+        calibration_of(model, experiment)
+        if not calibration_folder(model, experiment).is_dir():
+            raise ValueError(
+                f"the calibration of {folder} could not be kept there (the warning above says why): copy the work "
+                "directory to a place that you may write to, and calibrate the copy"
+            )
     return folders
 
 

@@ -130,6 +130,8 @@ def output_file(path: Path | None, inputs: Sequence[Path]) -> Iterator[TextIO | 
         # Names that are no Unicode text come through as the bytes that they are.
         file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise ValueError(f"--output={path} cannot be written ({error.strerror})") from error
+        raise ValueError(
+            f"--output={path} cannot be written ({error.strerror}): name a file in a folder that you may write to"
+        ) from error
     with file:
         yield file
