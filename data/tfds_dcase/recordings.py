@@ -150,11 +150,13 @@ class _InOneGo(soundfile.SoundFile):
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         # libsndfile does not tell why a file cannot be opened.
-        with path.open("rb") as content:
+        with path.open("rb", buffering=0) as content:
             if not content.read(1):
                 raise WaveformError("is empty (0 bytes)", _AGAIN)
-        with _InOneGo(path) as file:
-            yield file
+            content.seek(0)
+            # Of a path libsndfile takes a Mac's `._` file beside an mp3 for its content.
+            with _InOneGo(content.fileno(), closefd=False) as file:
+                yield file
     except OSError as error:
         cure = "Give yourself the permission to read it, or remove it"
         raise WaveformError(f"cannot be read ({error.strerror})", cure) from error

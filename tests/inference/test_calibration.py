@@ -201,7 +201,7 @@ def test_a_work_directory_that_cannot_be_written_is_used_all_the_same(
     (workdir / "models/all/calibration").write_text("")
     assert score(workdir, test_clips)
     assert any("the calibration is not kept in" in text for text in logged)
-    with pytest.raises(ValueError, match="could not be kept there .*copy the work directory"):
+    with pytest.raises(ValueError, match=r"could not be kept there .*copy the work directory"):
         calibrate(load_experiment(workdir), workdir)
 
 

@@ -22,7 +22,7 @@ def test_normal_recordings_ring_no_more_often_than_asked(
     """By a fitted tail where the normals are few, by counting where they are many; one piece of fault is found."""
     rng = np.random.default_rng(0)
     false_alarms, found = [], []
-    for _ in range(400):
+    for _ in range(200):
         known, scores = rng.gamma(9, size=normals), overlapping(rng, pieces)
         verdict = judge_stretches(known, scores, rate)
         false_alarms.append(verdict.p_value <= rate)
@@ -31,7 +31,7 @@ def test_normal_recordings_ring_no_more_often_than_asked(
         assert (faulty.worst, faulty.by) == (4, "worst")
         found.append(faulty.p_value <= rate)
     assert verdict.is_counted == (normals == 4000 and rate == 0.1)
-    assert np.mean(false_alarms) <= rate + 0.02
+    assert np.mean(false_alarms) <= rate + 0.03
     assert np.mean(found) > 0.95
 
 
