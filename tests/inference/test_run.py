@@ -83,33 +83,37 @@ def test_a_long_file_is_heard_to_its_end_and_says_so(
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("setting", "length", "step"),
     [
-        ("detector.clip.evaluation=head",),
-        ("evaluation.pooling=max",),
-        ("evaluation.score=knn",),
-        ("evaluation.score=knn", "detector.clip.hop=3000"),
+        ("detector.clip.evaluation=head", 8000, 4000),
+        ("evaluation.pooling=max", 16000, 8000),
+        ("evaluation.score=knn", 16000, 8000),
+        ("detector.clip.hop=3000", 16000, 6000),
     ],
-    ids=" ".join,
 )
 def test_a_much_longer_file_gets_the_score_of_its_worst_stretch_cut_by_hand(
-    run_2020: Path, wavs_2020: Path, tmp_path: Path, score: Any, settings: tuple[str, ...]
+    run_2020: Path,
+    wavs_2020: Path,
+    tmp_path: Path,
+    score: Any,
+    setting: str,
+    length: int,
+    step: int,
 ) -> None:
     """Fan clips with one of valves among them: the line says where, and that it was judged so."""
     clips = [*sorted((wavs_2020 / "fan" / "test").glob("normal_id_00*.wav"))] * 3
     joined = [sound(path) for path in clips]
     joined[3] = sound(next((wavs_2020 / "valve" / "test").glob("anomaly*.wav")))
     samples = np.concatenate(joined)
-    length = HALF_SECOND if settings == ("detector.clip.evaluation=head",) else 2 * HALF_SECOND
     for name in ("long", "pieces"):
         (tmp_path / name / "fan" / "id_00").mkdir(parents=True)
     soundfile.write(tmp_path / "long/fan/id_00/long.wav", samples, 16000)
-    for start in range(0, len(samples) - length + 1, length // 2):
+    for start in {*range(0, len(samples) - length, step), len(samples) - length}:
         piece = samples[start : start + length]
         soundfile.write(tmp_path / f"pieces/fan/id_00/{start:06d}.wav", piece, 16000)
-    pieces = score(run_2020, [tmp_path / "pieces"], *settings)
+    pieces = score(run_2020, [tmp_path / "pieces"], setting)
     worst = max(pieces, key=lambda row: float(row["score"]))
-    [long] = score(run_2020, [tmp_path / "long"], *settings)
+    [long] = score(run_2020, [tmp_path / "long"], setting)
     assert float(long["score"]) == pytest.approx(float(worst["score"]), 5e-6, 1e-9)
     begin = int(Path(worst["file"]).stem) / 16000
     assert (float(long["worst_start"]), float(long["worst_end"])) == (begin, begin + length / 16000)
@@ -123,7 +127,7 @@ def test_a_much_longer_file_gets_the_score_of_its_worst_stretch_cut_by_hand(
 def test_a_second_of_fault_in_a_minute_rings_and_a_minute_of_normal_sound_does_not(
     data_2020: str, wavs_2020: Path, tmp_path: Path, score: Any
 ) -> None:
-    """With a detector that hears the fault; --windows=head hears none of it, and says so."""
+    """The machine stands still; --windows=head hears none of that, and says so."""
     detector = DenseAutoencoderConfig(
         clip=WindowPolicy(samples=8000, evaluation="all"),
         features=LogMel(n_fft=512, hop=256, n_mels=16),
@@ -136,8 +140,7 @@ def test_a_second_of_fault_in_a_minute_rings_and_a_minute_of_normal_sound_does_n
     folder = tmp_path / "fan" / "id_00"
     folder.mkdir(parents=True)
     normal = [sound(path) for path in sorted((wavs_2020 / "fan/train").glob("*id_00*.wav"))] * 10
-    fault = (np.random.default_rng(0).standard_normal(16000) * 8000).astype(np.int16)
-    faulty = [*normal[:37], fault, *normal[38:]]
+    faulty = [*normal[:37], np.zeros(16000, np.int16), *normal[38:]]
     for name, parts in {"normal": normal, "fault": faulty}.items():
         soundfile.write(folder / f"{name}.wav", np.concatenate(parts), 16000)
     for options in ({}, {"false_alarm_rate": 0.1}):
