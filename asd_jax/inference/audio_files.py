@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -95,9 +96,10 @@ def find_files(paths: Sequence[Path]) -> Found:
         ValueError: there are none.
     """
     found = Found()
+    folders = [path for path in paths if _is_folder(path)]
     for path in paths:
-        if path.is_dir():
-            _search(path, paths, found)
+        if path in folders:
+            _search(path, folders, found)
         else:
             found.files.append(path)
     found.files = list(dict.fromkeys(found.files))
@@ -114,7 +116,7 @@ def find_files(paths: Sequence[Path]) -> Found:
 _HOLDS_NONE = Unreadable("holds no recordings", "Name audio files, or folders that hold some")
 
 
-def _search(folder: Path, named: Sequence[Path], found: Found) -> None:
+def _search(folder: Path, folders_named: Sequence[Path], found: Found) -> None:
     before = len(found.files) + len(found.unsearched)
 
     def unreadable(error: OSError) -> None:
@@ -127,7 +129,7 @@ def _search(folder: Path, named: Sequence[Path], found: Found) -> None:
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for link in (Path(parent, name) for name in folders):
-            if link.is_symlink() and not _leads_back(link, named):
+            if link.is_symlink() and not _leads_back(link, folders_named):
                 why = Unreadable("is a link to a folder, which is not followed", "Name the folder")
                 found.unsearched.append(Unsearched(link, why))
         for name in sorted(name for name in names if not _is_hidden(name)):
@@ -140,14 +142,19 @@ def _search(folder: Path, named: Sequence[Path], found: Found) -> None:
         found.unsearched.append(Unsearched(folder, _HOLDS_NONE))
 
 
-def _leads_back(link: Path, named: Sequence[Path]) -> bool:
+def _leads_back(link: Path, folders: Sequence[Path]) -> bool:
     """Whether a link to a folder leads to what is searched, or round to where the search came from."""
     target = link.resolve()
-    return any(
-        target.is_relative_to(top := path.resolve()) or top.is_relative_to(target)
-        for path in named
-        if path.is_dir()
-    )
+    tops = [folder.resolve() for folder in folders]
+    return any(target.is_relative_to(top) or top.is_relative_to(target) for top in tops)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # What lies above it cannot be entered: reading tells.
+        return False
 
 
 def _is_hidden(name: str) -> bool:
@@ -205,14 +212,18 @@ def read_recording(path: Path, channel: str) -> np.ndarray | Unreadable:
         path: of a file, or of anything else.
         channel: of several, the `first`, the `second`, or their `mean`.
     """
-    if path.is_dir():
-        return Unreadable("is a folder that cannot be searched", "Give yourself the permission")
-    if path.is_symlink() and not path.exists():
-        return Unreadable("is a link that leads nowhere", "Name the file itself")
-    if not path.exists():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            return Unreadable("is a link that leads nowhere", "Name the file itself")
         return Unreadable("does not exist", "Check the name and the folder")
-    if not path.is_file():
-        # Opening a pipe would wait for ever.
+    except PermissionError as error:
+        return Unreadable(f"cannot be read ({error.strerror})", "Give yourself the permission")
+    except OSError as error:
+        return Unreadable(f"cannot be read ({error.strerror})", "Name another file")
+    # Opening a pipe would wait for ever.
+    if not stat.S_ISREG(mode):
         return Unreadable("is no file", "Name audio files, or folders that hold some")
     try:
         # The header is looked at first: a recording of a day is refused before it is decoded.

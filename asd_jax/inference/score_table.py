@@ -124,7 +124,7 @@ def output_file(path: Path | None, inputs: Sequence[Path]) -> Iterator[TextIO | 
     if path is None:
         yield None
         return
-    if path.exists() and any(path.samefile(file) for file in inputs if file.exists()):
+    if any(_is_same(path, file) for file in inputs):
         raise ValueError(f"--output={path} is one of the files to score: choose another name")
     try:
         # Names that are no Unicode text come through as the bytes that they are.
@@ -135,3 +135,11 @@ def output_file(path: Path | None, inputs: Sequence[Path]) -> Iterator[TextIO | 
         ) from error
     with file:
         yield file
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        # One of them is not there, or cannot be looked at.
+        return False

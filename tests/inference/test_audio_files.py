@@ -171,18 +171,23 @@ def test_what_is_no_recording_is_told_with_its_cure(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no audio")
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "round.wav").symlink_to(tmp_path / "round.wav")
+    (tmp_path / "nowhere.wav").symlink_to(tmp_path / "gone.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
     soundfile.write(tmp_path / "nan.wav", np.full(800, np.nan), 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "hours.wav", np.zeros(1000 * 3700, np.int16), 1000)
     soundfile.write(tmp_path / "mono.wav", np.zeros(800, np.int16), 16000)
     for name, what in {
         "gone.wav": "does not exist",
-        "round.wav": "is a link that leads nowhere",
+        "round.wav": "cannot be read (Too many levels of symbolic links)",
+        "nowhere.wav": "is a link that leads nowhere",
         "pipe.wav": "is no file",
         "empty.wav": "is empty",
         "none.wav": "is empty",
         "text.wav": "is no readable audio file",
-        "folder.wav": "is a folder",
+        "folder.wav": "is no file",
+        "gone/a.wav": "does not exist",
+        "empty.wav/a.wav": "does not exist",
+        f"{'x' * 300}.wav": "cannot be read (File name too long)",
         "nan.wav": "holds NaN",
         "hours.wav": "longer than an hour",
     }.items():
