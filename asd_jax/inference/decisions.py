@@ -200,21 +200,22 @@ def _heard_remark(heard: HeardFile) -> str:
 
 
 def _long_remark(stretches: Stretches, verdict: LongVerdict, normals: int, rate: float) -> str:
-    count, by = len(stretches.starts), f"the worst of {len(stretches.starts)} stretches"
-    if verdict.by == "whole":
-        by = f"{count} stretches together, half of which score as high"
-    remark = (
-        f"over {LONG} times as long as the training clips: judged by {by} of "
-        f"{seconds(stretches.samples):.1f} s"
-    )
-    if verdict.is_counted and verdict.lowest <= rate:
-        return remark
-    resolved = (
-        f"{normals} training normals resolve no p-value below {verdict.lowest:.2g} of so many"
-    )
-    if verdict.is_counted:
-        return f"{remark}; {resolved}, so it cannot be an anomaly: take more training normals"
-    return f"{remark}; {resolved}, so it comes from a gamma distribution fitted to them"
+    parts = f"{len(stretches.starts)} stretches of {seconds(stretches.samples):.1f} s"
+    judged = f"judged by the worst of {parts}"
+    if verdict.by == "whole" and verdict.p_value <= rate:
+        judged = f"half of its {parts} or more are too high"
+    remark = f"over {LONG} times as long as the training clips: {judged}"
+    if not verdict.is_counted:
+        return (
+            f"{remark}; its p-value comes from a gamma distribution fitted to {normals} training normals, which alone "
+            f"resolve none below {verdict.lowest:.2g}"
+        )
+    if verdict.lowest > rate:
+        return (
+            f"{remark}; {normals} training normals resolve no p-value below {verdict.lowest:.2g}, so it cannot be an "
+            "anomaly: take more training normals"
+        )
+    return remark
 
 
 def _require_enough(normals: int, rate: float, group: Group) -> None:
