@@ -2,8 +2,11 @@
 
 python launch/score.py --workdir=runs/demo recordings/fan new.wav --output=scores.csv
 
+A file over twice as long as the training clips is judged by its worst stretch of their length.
+
 Exit status: 0 all files are normal, 1 there are anomalies, 2 wrong usage or set-up, or a fault of the program,
-3 some files could not be read and the others are normal, 4 some could not be read and there are anomalies.
+3 some files or folders could not be heard (unreadable, in a format like m4a, or without a finite score) and the others
+are normal, 4 some could not be heard and there are anomalies.
 """
 
 import io

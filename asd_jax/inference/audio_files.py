@@ -3,15 +3,18 @@
 import dataclasses
 import os
 import re
+import stat
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from tfds_dcase import ClipInfo
+from tfds_dcase.errors import printable
 from tfds_dcase.layouts import SAMPLE_RATE
 from tfds_dcase.reading import Unreadable
-from tfds_dcase.recordings import SUFFIXES, decode, read_header
+from tfds_dcase.recordings import OTHER_SOUND, SUFFIXES, decode, read_header
 from tfds_dcase.waveforms import WaveformError
 
 SectionBy = Literal["flag", "path", "match"]
@@ -54,37 +57,104 @@ class AudioFile:
         )
 
 
-def find_files(paths: Sequence[Path]) -> list[Path]:
+class Unsearched(NamedTuple):
+    """What is named, or lies in a named folder, and whose recordings are not scored."""
+
+    path: Path
+    why: Unreadable
+
+
+@dataclasses.dataclass
+class Found:
+    """What paths lead to.
+
+    Attributes:
+        files: recordings, each once; also those in formats that may not be read: reading tells.
+        unsearched: folders that no recordings come from.
+        others: how many files lie beside them that are no recordings by their endings, by ending.
+    """
+
+    files: list[Path] = dataclasses.field(default_factory=list)
+    unsearched: list[Unsearched] = dataclasses.field(default_factory=list)
+    others: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def note(self) -> str:
+        """One phrase on what was passed over; empty for nothing."""
+        if not self.others:
+            return ""
+        endings = ", ".join(f"{count} {ending}" for ending, count in self.others.most_common())
+        return f"no recordings by their endings: {printable(endings)}"
+
+
+def find_files(paths: Sequence[Path]) -> Found:
     """The named files, and the recordings below the named folders in sorted order; each once.
 
-    Hidden files and folders are passed over, links to folders are not followed. What is named but cannot be searched or
-    does not exist stays in the list: reading it tells why.
+    Hidden files and folders are passed over. Links to folders are not followed; only one that leads to what is searched
+    anyway is passed over. What is named but does not exist stays among the files: reading it tells why.
 
     Raises:
         ValueError: there are none.
     """
-    found: dict[Path, None] = {}
+    found = Found()
+    folders = [path for path in paths if _is_folder(path)]
     for path in paths:
-        found |= dict.fromkeys(_below(path) if path.is_dir() else [path])
-    if not found:
+        if path in folders:
+            _search(path, folders, found)
+        else:
+            found.files.append(path)
+    found.files = list(dict.fromkeys(found.files))
+    if not found.files:
+        told = [f"{path} {why.what}" for path, why in found.unsearched if why is not _HOLDS_NONE]
         raise ValueError(
-            f"no recordings ({', '.join(SUFFIXES)}) in {', '.join(map(str, paths)) or 'nothing'}: "
+            f"no recordings ({', '.join(SUFFIXES[:6])}, ...) in {', '.join(map(str, paths)) or 'nothing'}"
+            f"{''.join(f'; {each}' for each in [*told, found.note()] if each)}: "
             "name audio files, or folders that hold some"
         )
-    return list(found)
+    return found
 
 
-def _below(folder: Path) -> list[Path]:
-    found: list[Path] = []
+_HOLDS_NONE = Unreadable("holds no recordings", "Name audio files, or folders that hold some")
+
+
+def _search(folder: Path, folders_named: Sequence[Path], found: Found) -> None:
+    before = len(found.files) + len(found.unsearched)
 
     def unreadable(error: OSError) -> None:
-        found.append(Path(error.filename))
+        why = Unreadable(
+            f"is a folder that cannot be searched ({error.strerror})",
+            "Give yourself the permission",
+        )
+        found.unsearched.append(Unsearched(Path(error.filename), why))
 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        files = sorted(name for name in names if not _is_hidden(name))
-        found += [Path(parent, name) for name in files if Path(name).suffix.lower() in SUFFIXES]
-    return found
+        for link in (Path(parent, name) for name in folders):
+            if link.is_symlink() and not _leads_back(link, folders_named):
+                why = Unreadable("is a link to a folder, which is not followed", "Name the folder")
+                found.unsearched.append(Unsearched(link, why))
+        for name in sorted(name for name in names if not _is_hidden(name)):
+            ending = Path(name).suffix.lower()
+            if ending in SUFFIXES or ending in OTHER_SOUND:
+                found.files.append(Path(parent, name))
+            else:
+                found.others[ending or "without one"] += 1
+    if len(found.files) + len(found.unsearched) == before:
+        found.unsearched.append(Unsearched(folder, _HOLDS_NONE))
+
+
+def _leads_back(link: Path, folders: Sequence[Path]) -> bool:
+    """Whether a link to a folder leads to what is searched, or round to where the search came from."""
+    target = link.resolve()
+    tops = [folder.resolve() for folder in folders]
+    return any(target.is_relative_to(top) or top.is_relative_to(target) for top in tops)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # What lies above it cannot be entered: reading tells.
+        return False
 
 
 def _is_hidden(name: str) -> bool:
@@ -142,12 +212,18 @@ def read_recording(path: Path, channel: str) -> np.ndarray | Unreadable:
         path: of a file, or of anything else.
         channel: of several, the `first`, the `second`, or their `mean`.
     """
-    if path.is_dir():
-        return Unreadable("is a folder that cannot be searched", "Give yourself the permission")
-    if not path.exists():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            return Unreadable("is a link that leads nowhere", "Name the file itself")
         return Unreadable("does not exist", "Check the name and the folder")
-    if not path.is_file():
-        # Opening a pipe would wait for ever.
+    except PermissionError as error:
+        return Unreadable(f"cannot be read ({error.strerror})", "Give yourself the permission")
+    except OSError as error:
+        return Unreadable(f"cannot be read ({error.strerror})", "Name another file")
+    # Opening a pipe would wait for ever.
+    if not stat.S_ISREG(mode):
         return Unreadable("is no file", "Name audio files, or folders that hold some")
     try:
         # The header is looked at first: a recording of a day is refused before it is decoded.

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
+import time
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
@@ -34,6 +35,9 @@ from asd_jax.scoring.settings import FittedScore, ScorerConfig
 
 _SETTINGS_FILE = "settings.json"
 _NORMALS_FILE = "normals.npz"
+_UNFINISHED = ".unfinished_"
+# Writing one takes seconds: an older one is what a killed program left.
+_ABANDONED_SECONDS = 3600
 _CHANNELS = {"near": "first", "far": "second", "mean": "mean"}
 
 
@@ -55,6 +59,11 @@ class Calibration:
         """Sections of a machine type that there are training normals of."""
         own = {clip.section for clip in self.score.normals if clip.machine_type == machine_type}
         return sorted(own)
+
+    def usual_length(self, machine_type: str) -> int:
+        """Samples of the usual training clip of a machine type: the median of the normals that it is calibrated on."""
+        own = [clip.samples for clip in self.score.normals if clip.machine_type == machine_type]
+        return round(float(np.median(own)))
 
 
 def machine_types_of(class_map: ClassMap) -> set[str]:
@@ -154,7 +163,8 @@ def _write(folder: Path, settings: Settings, calibration: Calibration) -> None:
         values = [getattr(clip, field.name) for clip in score.normals]
         arrays[f"clip.{field.name}"] = np.array(values)
     folder.parent.mkdir(exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished_", dir=folder.parent))
+    _clear_abandoned(folder.parent)
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent))
     try:
         (unfinished / _SETTINGS_FILE).write_text(json.dumps(content, indent=2) + "\n")
         np.savez(unfinished / _NORMALS_FILE, allow_pickle=False, **arrays)
@@ -167,6 +177,12 @@ def _write(folder: Path, settings: Settings, calibration: Calibration) -> None:
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(
@@ -189,6 +205,8 @@ def _read(
         }
         if any(len(values) != len(normals) for values in (normal_scores, *reference.values())):
             raise ValueError("its parts differ in length")
+        if not all(np.isfinite(values).all() for values in (normal_scores, *reference.values())):
+            raise ValueError("it holds numbers that are not finite")
         chosen = content["score"]
         if not isinstance(chosen, str):
             chosen = FittedScore(chosen["kind"], ScorerConfig(**chosen["config"]))

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from asd_jax.inference.audio_files import UNKNOWN, AudioFile, SectionBy
-from asd_jax.inference.hearing import HeardFile, seconds
+from asd_jax.inference.hearing import CHECK, NOT_FINITE, HeardFile, UnheardFile, seconds
+from asd_jax.inference.stretches import LONG, Stretches
 from asd_jax.scoring.calibrated_score import CalibratedScore
+from asd_jax.scoring.long_recordings import LongVerdict, judge_stretches
 from asd_jax.scoring.settings import FittedScore
 
 Group = tuple[str, str]
@@ -27,6 +29,11 @@ class DecisionRule:
     quantile: float
     false_alarm_rate: float | None = None
 
+    @property
+    def rate(self) -> float:
+        """Share of normal recordings that are called an anomaly, either way."""
+        return 1 - self.quantile if self.false_alarm_rate is None else self.false_alarm_rate
+
 
 @dataclasses.dataclass(frozen=True)
 class FileScore:
@@ -38,11 +45,16 @@ class FileScore:
         section: the one that it is judged as; where `section_by` is "match", the known section that it resembles most,
             empty where the score does not tell sections apart.
         section_by: who says so.
-        score: anomaly score, higher is more anomalous.
-        p_value: probability that a normal clip scores as high.
+        score: anomaly score, higher is more anomalous; of a recording much longer than the training clips its worst
+            stretch's.
+        p_value: probability that a normal recording of its length scores as high.
         decision: 1 anomaly, 0 normal.
         seconds: its length.
         heard_seconds: how much of it was heard.
+        stretches: how many a recording that is much longer than the training clips was judged by; None for others.
+        worst_start: where the worst of them begins, in seconds.
+        worst_end: where it ends.
+        remark: what is to be known of the decision.
     """
 
     file: str
@@ -54,6 +66,10 @@ class FileScore:
     decision: int
     seconds: float
     heard_seconds: float
+    stretches: int | None = None
+    worst_start: float | None = None
+    worst_end: float | None = None
+    remark: str = ""
 
 
 class FileDecisions:
@@ -90,28 +106,61 @@ class FileDecisions:
             else:
                 _require_enough(normals, rule.false_alarm_rate, group)
 
-    def __call__(self, heard: Sequence[HeardFile]) -> list[FileScore]:
-        """One result a file, in their order."""
+    def __call__(self, heard: Sequence[HeardFile]) -> list[FileScore | UnheardFile]:
+        """One result a file, in their order; a file whose score is not finite has none."""
         clips = [one.clip for one in heard]
         reports = {self._report: np.stack([one.report for one in heard])}
         scores = self._score.score_samples(reports, clips)
         p_values, decisions = self._decide([(c.machine_type, c.section) for c in clips], scores)
         return [
-            FileScore(
-                file=str(one.file.path),
-                machine_type=one.file.machine_type,
-                section=self._section(one),
-                section_by=one.file.claim.by,
-                score=float(score),
-                p_value=float(p_value),
-                decision=int(decision),
-                seconds=seconds(one.clip.samples),
-                heard_seconds=seconds(one.heard),
-            )
-            for one, score, p_value, decision in zip(
-                heard, scores, p_values, decisions, strict=True
-            )
+            self._clip_score(one, *numbers)
+            if one.stretches is None
+            else self._long_score(one, one.stretches)
+            for one, *numbers in zip(heard, scores, p_values, decisions, strict=True)
         ]
+
+    def _clip_score(
+        self, one: HeardFile, score: float, p_value: float, decision: bool
+    ) -> FileScore | UnheardFile:
+        if not np.isfinite(score):
+            return UnheardFile(one.file, f"its score {NOT_FINITE}", CHECK)
+        return self._line(one, score, p_value, decision, _heard_remark(one))
+
+    def _long_score(self, one: HeardFile, stretches: Stretches) -> FileScore | UnheardFile:
+        reports = {self._report: one.stretch_reports}
+        scores = self._score.score_samples(reports, [one.clip] * len(stretches.starts))
+        is_finite = np.isfinite(scores)
+        if not is_finite.all():
+            start = seconds(stretches.starts[int(np.argmin(is_finite))])
+            return UnheardFile(one.file, f"its score at {start:.1f} s {NOT_FINITE}", CHECK)
+        normals = self._score.scores_of_group(one.clip.machine_type, one.clip.section)
+        rate = self._rule.rate
+        verdict = judge_stretches(normals, scores, rate)
+        worst, begin = scores[verdict.worst], stretches.starts[verdict.worst]
+        remark = _long_remark(stretches, verdict, len(normals), rate)
+        line = self._line(one, worst, verdict.p_value, verdict.p_value <= rate, remark)
+        return dataclasses.replace(
+            line,
+            stretches=len(scores),
+            worst_start=seconds(begin),
+            worst_end=seconds(begin + stretches.samples),
+        )
+
+    def _line(
+        self, one: HeardFile, score: float, p_value: float, decision: bool, remark: str
+    ) -> FileScore:
+        return FileScore(
+            file=str(one.file.path),
+            machine_type=one.file.machine_type,
+            section=self._section(one),
+            section_by=one.file.claim.by,
+            score=float(score),
+            p_value=float(p_value),
+            decision=int(decision),
+            seconds=seconds(one.clip.samples),
+            heard_seconds=seconds(one.heard),
+            remark=remark,
+        )
 
     def _decide(self, groups: Sequence[Group], scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         p_values, decisions = np.empty(len(scores)), np.empty(len(scores), bool)
@@ -141,6 +190,32 @@ class FileDecisions:
             under_claims = self._score.score_samples(reports, claimed)
         lowest = np.flatnonzero(under_claims == under_claims.min())
         return known[int(lowest[0])] if len(lowest) == 1 else ""
+
+
+def _heard_remark(heard: HeardFile) -> str:
+    samples = heard.clip.samples
+    if 2 * heard.heard >= samples:
+        return ""
+    return f"only {seconds(heard.heard):.1f} of its {seconds(samples):.1f} s were heard"
+
+
+def _long_remark(stretches: Stretches, verdict: LongVerdict, normals: int, rate: float) -> str:
+    parts = f"{len(stretches.starts)} stretches of {seconds(stretches.samples):.1f} s"
+    judged = f"judged by the worst of {parts}"
+    if verdict.by == "whole" and verdict.p_value <= rate:
+        judged = f"half of its {parts} or more are too high"
+    remark = f"over {LONG} times as long as the training clips: {judged}"
+    if not verdict.is_counted:
+        return (
+            f"{remark}; its p-value comes from a gamma distribution fitted to {normals} training normals, which alone "
+            f"resolve none below {verdict.lowest:.2g}"
+        )
+    if verdict.lowest > rate:
+        return (
+            f"{remark}; {normals} training normals resolve no p-value below {verdict.lowest:.2g}, so it cannot be an "
+            "anomaly: take more training normals"
+        )
+    return remark
 
 
 def _require_enough(normals: int, rate: float, group: Group) -> None:

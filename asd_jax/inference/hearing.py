@@ -16,11 +16,15 @@ from asd_jax.data.windows import WindowPolicy
 from asd_jax.evaluation.trained_model import TrainedModel
 from asd_jax.inference.audio_files import UNKNOWN, AudioFile, read_recording
 from asd_jax.inference.calibration import Calibration
+from asd_jax.inference.stretches import Stretches, is_long, stretches_of
 from asd_jax.scoring.clip_reports import WindowReporter, pool_windows
 from asd_jax.scoring.settings import FittedScore
 
 HeardWindows = Literal["auto", "head", "all"]
 """Which windows of a recording are heard; see `launch/score.py`."""
+
+NOT_FINITE = "is not finite, which is neither normal nor an anomaly"
+CHECK = "Check the recording and the checkpoint"
 
 # Recordings that wait decoded for the device. An hour of one takes 115 MB.
 _AHEAD = 8
@@ -46,6 +50,8 @@ class HeardFile:
         under_claims: scores `[sections]` under the claim of each known section of its machine type; empty where they
             were not asked for.
         heard: samples at 16 kHz that the windows cover.
+        stretches: of a recording much longer than the training clips; None of others.
+        stretch_reports: the report of each stretch, `[stretches, ...]`.
     """
 
     file: AudioFile
@@ -53,17 +59,20 @@ class HeardFile:
     report: np.ndarray
     under_claims: np.ndarray
     heard: int
+    stretches: Stretches | None = None
+    stretch_reports: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
 
 
 @dataclasses.dataclass
 class _Recording:
-    """A decoded recording and what has been heard of it."""
+    """A decoded recording and what has been heard of it, in windows that reach so many samples from their starts."""
 
     file: AudioFile
     clip: ClipInfo
     waveform: np.ndarray
     starts: list[int]
-    heard: int
+    reach: int
+    stretches: Stretches | None
     values: list[np.ndarray] = dataclasses.field(default_factory=list)
 
 
@@ -81,7 +90,8 @@ class FileHearing:
         config: batch size and pooling.
         sections: known ones of each machine type.
         windows: "auto" hears a recording that is longer than every training clip of its machine type to its end, and
-            others as the model's policy says; "head" and "all" need a model with that policy.
+            others as the model's policy says; "head" and "all" need a model with that policy. But for "head", one that
+            is much longer is heard in stretches of the training clips' length (`asd_jax.inference.stretches`).
         channel: see `read_recording`.
     """
 
@@ -97,6 +107,7 @@ class FileHearing:
         self._model = model
         self._reporter = WindowReporter(model.detector, model.state, config.batch_size)
         self._longest = calibration.longest if windows == "auto" else {}
+        self._usual = {} if windows == "head" else _usual_lengths(calibration, sections)
         self._sections = sections
         self._channel = channel
         score = calibration.score.score
@@ -142,13 +153,17 @@ class FileHearing:
         waveform = read_recording(file.path, self._channel)
         if isinstance(waveform, Unreadable):
             return UnheardFile(file, waveform.what, waveform.cure)
-        policy = self._policy(file.machine_type, len(waveform))
-        starts = policy.starts(len(waveform))
-        clip = file.clip(len(waveform))
+        clip, policy = file.clip(len(waveform)), self._model.policy
+        usual = self._usual.get(file.machine_type)
+        if usual is not None and is_long(clip.samples, usual):
+            stretches = stretches_of(clip.samples, usual, policy)
+            reach = min(stretches.samples, policy.samples)
+            return _Recording(file, clip, waveform, stretches.window_starts, reach, stretches)
+        starts = self._policy(file.machine_type, clip.samples).starts(clip.samples)
         if starts == [0]:
             # A copy: a view would keep the rest of an hour in memory.
             waveform = waveform[: policy.samples].copy()
-        return _Recording(file, clip, waveform, starts, _covered(starts, policy, clip.samples))
+        return _Recording(file, clip, waveform, starts, policy.samples, None)
 
     def _policy(self, machine_type: str, samples: int) -> WindowPolicy:
         policy = self._model.policy
@@ -162,7 +177,8 @@ class FileHearing:
         each = [self._candidates_of(recording.clip, claims) for recording, _ in rows]
         candidates = np.stack(each + [each[0]] * (size - len(rows)))
         for row, (recording, start) in enumerate(rows):
-            waveform[row] = policy.cut(recording.waveform, start)
+            reached = recording.waveform[start : start + recording.reach]
+            waveform[row] = policy.cut(reached, 0)
         if claims:
             values = self._reporter.claimed(self.report, waveform, candidates)
         else:
@@ -195,15 +211,28 @@ class FileHearing:
             yield self._pooled(first, claims) if isinstance(first, _Recording) else first
 
     def _pooled(self, recording: _Recording, claims: int) -> HeardFile | UnheardFile:
-        report = pool_windows(np.stack(recording.values), self._pooling)
-        under_claims = np.empty(0)
+        values, under_claims = np.stack(recording.values), np.empty(0)
+        report = pool_windows(values, self._pooling)
         if claims:
             known = len(self._sections[recording.clip.machine_type])
-            report, under_claims = report[0], report[1 : 1 + known]
-        if not np.isfinite(report).all():
-            what = f"the detector's {self.report} of it is not finite"
-            return UnheardFile(recording.file, what, "Check the recording and the checkpoint")
-        return HeardFile(recording.file, recording.clip, report, under_claims, recording.heard)
+            values, report, under_claims = values[:, 0], report[0], report[1 : 1 + known]
+        if not np.isfinite(values).all():
+            what = f"the detector's {self.report} of it {NOT_FINITE}"
+            return UnheardFile(recording.file, what, CHECK)
+        heard = HeardFile(recording.file, recording.clip, report, under_claims, _covered(recording))
+        if recording.stretches is None:
+            return heard
+        of_stretches = recording.stretches.pooled(values, self._pooling)
+        return dataclasses.replace(
+            heard, stretches=recording.stretches, stretch_reports=of_stretches
+        )
+
+
+def _usual_lengths(
+    calibration: Calibration, sections: Mapping[str, Sequence[str]]
+) -> dict[str, int]:
+    """Of the machine types that there are training normals of."""
+    return {name: calibration.usual_length(name) for name, known in sections.items() if known}
 
 
 def _windows(recording: _Recording | UnheardFile) -> list[_Window]:
@@ -212,11 +241,12 @@ def _windows(recording: _Recording | UnheardFile) -> list[_Window]:
     return [_Window(recording, start) for start in recording.starts]
 
 
-def _covered(starts: Sequence[int], policy: WindowPolicy, samples: int) -> int:
+def _covered(recording: _Recording) -> int:
     """Samples of a recording that lie in one of its windows."""
-    following = [*starts[1:], samples]
+    following = [*recording.starts[1:], recording.clip.samples]
     return sum(
-        min(end - start, policy.samples) for start, end in zip(starts, following, strict=True)
+        min(end - start, recording.reach)
+        for start, end in zip(recording.starts, following, strict=True)
     )
 
 

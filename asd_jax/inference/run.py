@@ -12,8 +12,20 @@ from tqdm import tqdm
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.evaluation.trained_model import TrainedModel
-from asd_jax.inference.audio_files import AudioFile, claim_of, find_files, machine_type_of
-from asd_jax.inference.calibration import calibration_of, machine_types_of
+from asd_jax.inference.audio_files import (
+    UNKNOWN,
+    AudioFile,
+    Claim,
+    Unsearched,
+    claim_of,
+    find_files,
+    machine_type_of,
+)
+from asd_jax.inference.calibration import (
+    calibration_folder,
+    calibration_of,
+    machine_types_of,
+)
 from asd_jax.inference.checkpoint_choice import with_chosen_checkpoint
 from asd_jax.inference.decisions import DecisionRule, FileDecisions, FileScore
 from asd_jax.inference.hearing import FileHearing, HeardFile, HeardWindows, UnheardFile
@@ -58,7 +70,8 @@ def score_files(
     """Scores recordings with the last checkpoint of the models that they need, and prints a line each.
 
     Models are calibrated on training normals the first time; from then on the dataset is not needed. Files that cannot
-    be read are reported, and the rest goes on. Files of one model come together, in their order.
+    be read, and folders that no recordings come from, are reported, and the rest goes on. Files of one model come
+    together, in their order.
 
     Args:
         experiment: the work directory's configuration.
@@ -74,7 +87,8 @@ def score_files(
         FileNotFoundError: no model is trained.
         ValueError: files' machine types are unknown, a model cannot be calibrated, or see `FileDecisions`.
     """
-    files = find_files(paths)
+    found = find_files(paths)
+    files = found.files
     typed = _machine_types(files, _class_maps(workdir), scoring.machine_type)
     # All models are ready before the first file is heard: what is wrong with one of them shows at once.
     ready = [
@@ -82,7 +96,8 @@ def score_files(
         for name, own in typed.items()
     ]
     with output_file(output, files) as kept:
-        table = ScoreTable(sys.stdout, kept)
+        table = ScoreTable(sys.stdout, kept, found.note())
+        table.add([_unheard(one) for one in found.unsearched])
         with tqdm(total=len(files), unit="file", desc="scoring", dynamic_ncols=True) as bar:
             for model in ready:
                 for results in model.results():
@@ -96,11 +111,17 @@ def calibrate(experiment: Experiment, workdir: Path, windows: HeardWindows = "au
 
     Raises:
         FileNotFoundError: no model is trained.
-        ValueError: see `calibration_of`.
+        ValueError: see `calibration_of`; or a calibration could not be kept.
     """
     folders = [workdir / "models" / name for name in _class_maps(workdir)]
     for folder in folders:
-        calibration_of(_trained(experiment, folder, windows), experiment)
+        model = _trained(experiment, folder, windows)
+        calibration_of(model, experiment)
+        if not calibration_folder(model, experiment).is_dir():
+            raise ValueError(
+                f"the calibration of {folder} could not be kept there (the warning above says why): copy the work "
+                "directory to a place that you may write to, and calibrate the copy"
+            )
     return folders
 
 
@@ -112,6 +133,11 @@ def _class_maps(workdir: Path) -> dict[str, ClassMap]:
     if not paths:
         raise FileNotFoundError(f"{workdir} holds no trained model: train with launch/train.py")
     return {path.parent.name: ClassMap.load(path) for path in paths}
+
+
+def _unheard(unsearched: Unsearched) -> UnheardFile:
+    file = AudioFile(unsearched.path, "", Claim(UNKNOWN, "match"))
+    return UnheardFile(file, unsearched.why.what, unsearched.why.cure)
 
 
 def _machine_types(

@@ -15,8 +15,14 @@ from tqdm import tqdm
 from asd_jax.inference.decisions import FileScore
 from asd_jax.inference.hearing import UnheardFile
 
-COLUMNS = (*(field.name for field in dataclasses.fields(FileScore)), "error")
-_ROUNDED = {"score": "{:.6g}", "p_value": "{:.3g}", "seconds": "{:.2f}", "heard_seconds": "{:.2f}"}
+_LONG_COLUMNS = ("stretches", "worst_start", "worst_end", "remark")
+_CLIP_COLUMNS = tuple(
+    field.name for field in dataclasses.fields(FileScore) if field.name not in _LONG_COLUMNS
+)
+COLUMNS = (*_CLIP_COLUMNS, "error", *_LONG_COLUMNS)
+"""New ones come last: programs that read tables by place go on."""
+_SECONDS = dict.fromkeys(("seconds", "heard_seconds", "worst_start", "worst_end"), "{:.2f}")
+_ROUNDED = {"score": "{:.6g}", "p_value": "{:.3g}"} | _SECONDS
 
 NORMAL, ANOMALY, SETUP_ERROR, UNREADABLE, ANOMALY_AND_UNREADABLE = range(5)
 """Exit status of a program: what the files are, or 2 where none of them was heard."""
@@ -31,11 +37,12 @@ class ScoreTable:
     Args:
         printed: gets numbers of a few digits.
         kept: gets numbers with every digit; None for none.
+        note: what else the summary says.
     """
 
-    def __init__(self, printed: TextIO, kept: TextIO | None = None):
-        self._printed, self._kept = printed, kept
-        self.scored = self.anomalies = self.unreadable = self.matched = 0
+    def __init__(self, printed: TextIO, kept: TextIO | None = None, note: str = ""):
+        self._printed, self._kept, self._note = printed, kept, note
+        self.scored = self.anomalies = self.unreadable = self.matched = self.long = 0
         self._write([dict(zip(COLUMNS, COLUMNS, strict=True))], rounded=False)
 
     def add(self, results: Sequence[FileScore | UnheardFile]) -> None:
@@ -49,6 +56,7 @@ class ScoreTable:
                 self.scored += 1
                 self.anomalies += result.decision
                 self.matched += result.section_by == "match"
+                self.long += result.stretches is not None
                 rows.append(dataclasses.asdict(result))
         self._write(rows)
         for row in rows:
@@ -72,7 +80,9 @@ class ScoreTable:
             text += (
                 f"; {self.matched} of no known section were compared with all of their machine type"
             )
-        return text
+        if self.long:
+            text += f"; {self.long} much longer than the training clips were judged by their worst stretches"
+        return f"{text}; {self._note}" if self._note else text
 
     def _write(self, rows: Sequence[_Row], rounded: bool = True) -> None:
         # On a terminal the lines and the progress bar would run into each other.
@@ -94,7 +104,8 @@ def _unreadable(unheard: UnheardFile) -> _Row:
 
 
 def _rounded(row: _Row) -> _Row:
-    return row | {key: form.format(row[key]) for key, form in _ROUNDED.items() if key in row}
+    told = {key: form for key, form in _ROUNDED.items() if row.get(key) is not None}
+    return row | {key: form.format(row[key]) for key, form in told.items()}
 
 
 def _lines(rows: Sequence[_Row]) -> str:
@@ -113,12 +124,22 @@ def output_file(path: Path | None, inputs: Sequence[Path]) -> Iterator[TextIO | 
     if path is None:
         yield None
         return
-    if path.exists() and any(path.samefile(file) for file in inputs if file.exists()):
+    if any(_is_same(path, file) for file in inputs):
         raise ValueError(f"--output={path} is one of the files to score: choose another name")
     try:
         # Names that are no Unicode text come through as the bytes that they are.
         file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise ValueError(f"--output={path} cannot be written ({error.strerror})") from error
+        raise ValueError(
+            f"--output={path} cannot be written ({error.strerror}): name a file in a folder that you may write to"
+        ) from error
     with file:
         yield file
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        # One of them is not there, or cannot be looked at.
+        return False

@@ -9,6 +9,7 @@ from tfds_dcase import ClipInfo
 
 from asd_jax.scoring.clip_reports import Reports
 from asd_jax.scoring.fitted import CentersOf, GroupedScorer
+from asd_jax.scoring.p_values import counted_p_values
 from asd_jax.scoring.settings import FittedScore
 from asd_jax.scoring.threshold import GammaThreshold
 
@@ -90,12 +91,9 @@ class CalibratedScore:
     def p_values(self, machine_type: str, section: str, scores: ArrayLike) -> np.ndarray:
         """Probability `[clips]` that a normal clip of the group scores as high as each of `scores` `[clips]`.
 
-        Conformal p-values (Vovk et al. 2005): the share of normals, the clip itself counted among them, that score at
-        least as high. With `n` normals none is below `1 / (n + 1)`.
+        See `asd_jax.scoring.p_values.counted_p_values`.
         """
-        normal_scores = np.sort(self.scores_of_group(machine_type, section))
-        below = np.searchsorted(normal_scores, np.asarray(scores), side="left")
-        return (1.0 + len(normal_scores) - below) / (1.0 + len(normal_scores))
+        return counted_p_values(self.scores_of_group(machine_type, section), scores)
 
     def scores_of_group(self, machine_type: str, section: str) -> np.ndarray:
         """Scores `[clips]` of the normals that clips of a section are compared with.

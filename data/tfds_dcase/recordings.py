@@ -16,7 +16,21 @@ from tfds_dcase.layouts import SAMPLE_RATE
 from tfds_dcase.waveforms import WaveformError, length_fault
 
 CHANNELS = ("mean", "first", "second", "all")
-SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff")
+# fmt: off
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".oga",
+    ".opus", ".mp2", ".wave", ".bwf", ".rf64", ".w64", ".voc", ".nist", ".sph", ".ircam", ".avr",
+    ".paf", ".pvf", ".htk", ".svx", ".8svx",
+)
+"""Endings of the formats that libsndfile decodes."""
+OTHER_SOUND = (
+    ".m4a", ".m4b", ".mp4", ".aac", ".alac", ".wma", ".asf", ".wmv", ".mov", ".avi", ".mkv",
+    ".mka", ".webm", ".weba", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".eac3", ".dts", ".ape",
+    ".wv", ".tta", ".tak", ".mpc", ".dsf", ".dff", ".spx", ".ra", ".rm", ".mpg", ".mpeg", ".mts",
+    ".flv", ".gsm", ".raw", ".pcm",
+)
+"""Endings of files that hold sound in formats that libsndfile does not decode."""
+# fmt: on
 LONGEST_SECONDS = 3600
 
 # A record is one protobuf message, which must stay below 2 GB.
@@ -136,11 +150,13 @@ class _InOneGo(soundfile.SoundFile):
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         # libsndfile does not tell why a file cannot be opened.
-        with path.open("rb") as content:
+        with path.open("rb", buffering=0) as content:
             if not content.read(1):
                 raise WaveformError("is empty (0 bytes)", _AGAIN)
-        with _InOneGo(path) as file:
-            yield file
+            content.seek(0)
+            # Of a path libsndfile takes a Mac's `._` file beside an mp3 for its content.
+            with _InOneGo(content.fileno(), closefd=False) as file:
+                yield file
     except OSError as error:
         cure = "Give yourself the permission to read it, or remove it"
         raise WaveformError(f"cannot be read ({error.strerror})", cure) from error

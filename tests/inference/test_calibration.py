@@ -1,7 +1,9 @@
 """What a model knows of its training normals is kept beside it: then the dataset is not needed."""
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from asd_jax.evaluation.evaluate import evaluate
 from asd_jax.evaluation.score_files import read_clip_scores
 from asd_jax.evaluation.trained_model import TrainedModel
 from asd_jax.inference.calibration import calibration_folder, calibration_of
+from asd_jax.inference.run import calibrate
 from asd_jax.training.experiment import load_experiment, train
 
 GONE = "data.data_dir=/nowhere"
@@ -198,6 +201,21 @@ def test_a_work_directory_that_cannot_be_written_is_used_all_the_same(
     (workdir / "models/all/calibration").write_text("")
     assert score(workdir, test_clips)
     assert any("the calibration is not kept in" in text for text in logged)
+    with pytest.raises(ValueError, match=r"could not be kept there .*copy the work directory"):
+        calibrate(load_experiment(workdir), workdir)
+
+
+def test_what_a_killed_calibration_left_is_cleared(
+    workdir: Path, test_clips: list[Path], score: Any
+) -> None:
+    """But not what another program may be writing."""
+    folder = workdir / "models/all/calibration"
+    for name, age in ((".unfinished_old", 7200), (".unfinished_new", 0)):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    score(workdir, test_clips)
+    left = {path.name for path in folder.iterdir() if path.name.startswith(".")}
+    assert left == {".unfinished_new"}
 
 
 def test_imported_weights_and_unseen_machine_types(

@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from asd_jax.config import DataConfig, Experiment, TrainingConfig
+from asd_jax.data.windows import WindowPolicy
+from asd_jax.detectors.dense_autoencoder import DenseAutoencoderConfig
+from asd_jax.features.logmel import LogMel
 from asd_jax.inference.audio_files import read_recording
 from asd_jax.inference.run import FileScoring, score_files
-from asd_jax.training.experiment import load_experiment
+from asd_jax.scoring.calibrated_score import CalibratedScore
+from asd_jax.training.experiment import load_experiment, train
 
 HALF_SECOND = 8000
 
@@ -75,6 +80,134 @@ def test_a_long_file_is_heard_to_its_end_and_says_so(
         assert float(rows["long.wav"]["seconds"]) == 1.5
     whole = score(run_2020, clips[:1], heads)[0]
     assert (whole["seconds"], whole["heard_seconds"]) == ("1.0", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("setting", "length", "step"),
+    [
+        ("detector.clip.evaluation=head", 8000, 4000),
+        ("evaluation.pooling=max", 16000, 8000),
+        ("evaluation.score=knn", 16000, 8000),
+        ("detector.clip.hop=3000", 16000, 6000),
+    ],
+)
+def test_a_much_longer_file_gets_the_score_of_its_worst_stretch_cut_by_hand(
+    run_2020: Path,
+    wavs_2020: Path,
+    tmp_path: Path,
+    score: Any,
+    setting: str,
+    length: int,
+    step: int,
+) -> None:
+    """Fan clips with one of valves among them: the line says where, and that it was judged so."""
+    clips = [*sorted((wavs_2020 / "fan" / "test").glob("normal_id_00*.wav"))] * 3
+    joined = [sound(path) for path in clips]
+    joined[3] = sound(next((wavs_2020 / "valve" / "test").glob("anomaly*.wav")))
+    samples = np.concatenate(joined)
+    for name in ("long", "pieces"):
+        (tmp_path / name / "fan" / "id_00").mkdir(parents=True)
+    soundfile.write(tmp_path / "long/fan/id_00/long.wav", samples, 16000)
+    for start in {*range(0, len(samples) - length, step), len(samples) - length}:
+        piece = samples[start : start + length]
+        soundfile.write(tmp_path / f"pieces/fan/id_00/{start:06d}.wav", piece, 16000)
+    pieces = score(run_2020, [tmp_path / "pieces"], setting)
+    worst = max(pieces, key=lambda row: float(row["score"]))
+    [long] = score(run_2020, [tmp_path / "long"], setting)
+    assert float(long["score"]) == pytest.approx(float(worst["score"]), 5e-6, 1e-9)
+    begin = int(Path(worst["file"]).stem) / 16000
+    assert (float(long["worst_start"]), float(long["worst_end"])) == (begin, begin + length / 16000)
+    assert int(long["stretches"]) == len(pieces)
+    assert (long["seconds"], long["heard_seconds"]) == ("6.0", "6.0")
+    assert f"{len(pieces)} stretches" in long["remark"]
+    assert "12 training normals, which alone resolve none below" in long["remark"]
+    assert {row["stretches"] + row["worst_start"] + row["remark"] for row in pieces} == {""}
+
+
+def test_a_second_of_fault_in_a_minute_rings_and_a_minute_of_normal_sound_does_not(
+    data_2020: str, wavs_2020: Path, tmp_path: Path, score: Any
+) -> None:
+    """The machine stands still; --windows=head hears none of that, and says so."""
+    detector = DenseAutoencoderConfig(
+        clip=WindowPolicy(samples=8000, evaluation="all"),
+        features=LogMel(n_fft=512, hop=256, n_mels=16),
+        encoder=(16,),
+        decoder=(16,),
+    )
+    data = DataConfig("dcase2020", data_2020, machine_types=("fan",), one_model_per="machine_type")
+    workdir = tmp_path / "run"
+    train(Experiment("own", detector, data, TrainingConfig(epochs=2, batch_size=4)), workdir)
+    folder = tmp_path / "fan" / "id_00"
+    folder.mkdir(parents=True)
+    normal = [sound(path) for path in sorted((wavs_2020 / "fan/train").glob("*id_00*.wav"))] * 10
+    faulty = [*normal[:37], np.zeros(16000, np.int16), *normal[38:]]
+    for name, parts in {"normal": normal, "fault": faulty}.items():
+        soundfile.write(folder / f"{name}.wav", np.concatenate(parts), 16000)
+    for options in ({}, {"false_alarm_rate": 0.1}):
+        rows = by_name(score(workdir, [folder], **options))
+        decisions = {name: row["decision"] for name, row in rows.items()}
+        assert decisions == {"normal.wav": "0", "fault.wav": "1"}
+        assert float(rows["fault.wav"]["p_value"]) <= 0.1 < float(rows["normal.wav"]["p_value"])
+    assert float(rows["fault.wav"]["worst_start"]) == pytest.approx(37, abs=0.5)
+    [head] = score(workdir, [folder / "fault.wav"], windows="head")
+    assert (head["decision"], head["stretches"]) == ("0", "")
+    assert head["remark"] == "only 0.5 of its 60.0 s were heard"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_is_never_normal(
+    run_2020: Path,
+    wavs_2020: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    score: Any,
+    value: float,
+) -> None:
+    """Neither of a clip nor of one stretch: an error in its line, and the status of a file that was not heard."""
+    clip = sorted((wavs_2020 / "fan" / "test").glob("normal_id_00*.wav"))[0]
+    folder = tmp_path / "fan" / "id_00"
+    folder.mkdir(parents=True)
+    (folder / "a.wav").write_bytes(clip.read_bytes())
+    soundfile.write(folder / "b_long.wav", np.tile(sound(clip), 5), 16000)
+    true = CalibratedScore.score_samples
+
+    def broken(self: CalibratedScore, reports: Any, clips: Any) -> np.ndarray:
+        scores = np.array(true(self, reports, clips), float)
+        scores[0 if len(scores) < 3 else 4] = value
+        return scores
+
+    score(run_2020, [folder])
+    monkeypatch.setattr(CalibratedScore, "score_samples", broken)
+    table = score_files(load_experiment(run_2020), run_2020, [folder], FileScoring())
+    assert (table.status, table.scored, table.unreadable) == (3, 0, 2)
+    clip_row, long_row = score(run_2020, [folder])
+    assert clip_row["error"].startswith("its score is not finite, which is neither normal nor")
+    assert long_row["error"].startswith("its score at 2.0 s is not finite")
+    assert {row["decision"] + row["score"] for row in (clip_row, long_row)} == {""}
+
+
+def test_what_is_left_out_of_folders_is_named_and_changes_the_status(
+    run_2020: Path, wavs_2020: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """mp3 is heard, m4a has a line and the status, tables are counted, hidden files are nothing."""
+    folder, empty = tmp_path / "fan", tmp_path / "empty"
+    folder.mkdir()
+    empty.mkdir()
+    clip = sound(sorted((wavs_2020 / "fan" / "test").glob("normal*.wav"))[0])
+    soundfile.write(folder / "a.mp3", clip, 16000)
+    experiment, quantile = load_experiment(run_2020), FileScoring(quantile=0.999999)
+    (folder / "notes.csv").write_text("1,2")
+    (folder / "._a.mp3").write_bytes(b"not sound")
+    table = score_files(experiment, run_2020, [folder], quantile)
+    assert (table.status, table.scored) == (0, 1)
+    assert table.summary().endswith("; no recordings by their endings: 1 .csv")
+    capsys.readouterr()
+    (folder / "b.M4A").write_bytes(b"\0\0\0\x20ftypM4A ")
+    table = score_files(experiment, run_2020, [folder, empty], quantile)
+    assert (table.status, table.scored, table.unreadable) == (3, 1, 2)
+    errors = capsys.readouterr().err
+    assert "b.M4A: is no readable audio file" in errors
+    assert "empty: holds no recordings. Name audio files" in errors
 
 
 def test_unnamed_files_get_the_score_of_the_section_that_they_resemble_most(

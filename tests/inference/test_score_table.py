@@ -1,6 +1,7 @@
 """A line a file for people and scripts, and an exit status that hides nothing."""
 
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
@@ -60,6 +61,23 @@ def test_lines_have_all_digits_in_the_file_and_few_on_the_terminal(capsys: objec
     assert rows[4]["error"] == "is empty. Record it again"
     assert not rows[4]["score"]
     assert "4 scored, 4 anomalies, 1 not readable; 4 of no known section" in table.summary()
+
+
+def test_columns_for_long_recordings_come_behind_the_older_ones() -> None:
+    """Programs that read by place go on; cells of short recordings are empty."""
+    old = "file,machine_type,section,section_by,score,p_value,decision,seconds,heard_seconds,error"
+    assert ",".join(COLUMNS) == f"{old},stretches,worst_start,worst_end,remark"
+    long = dataclasses.replace(
+        scored(1), stretches=119, worst_start=370.0, worst_end=380.0, remark="worst of 119"
+    )
+    printed = io.StringIO()
+    table = ScoreTable(printed, note="no recordings by their endings: 1 .txt")
+    table.add([long, scored(0)])
+    lines = printed.getvalue().splitlines()
+    assert lines[1].endswith("1,10.00,2.00,,119,370.00,380.00,worst of 119")
+    assert lines[2].endswith("0,10.00,2.00,,,,,")
+    assert "1 much longer than the training clips were judged by" in table.summary()
+    assert table.summary().endswith("; no recordings by their endings: 1 .txt")
 
 
 def test_control_characters_of_names_do_not_reach_the_terminal(
