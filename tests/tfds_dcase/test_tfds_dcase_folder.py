@@ -128,7 +128,7 @@ def test_the_summary_tells_what_was_moved_resampled_clipped_and_left_out(tmp_pat
     write(own, "fan/train/f.wav", rate=44100)
     loud = np.array([0.0, 1.5, -1.5, 2.0])
     soundfile.write(own / "fan/g.wav", loud, 16000, subtype="FLOAT")
-    for name in ("readme.txt", "fan/a.mp3", "fan/b.mp3", ".DS_Store", "fan/._a.wav", ".git/x.wav"):
+    for name in ("readme.txt", "fan/a.m4a", "fan/b.m4a", ".DS_Store", "fan/._a.wav", ".git/x.wav"):
         (own / name).parent.mkdir(exist_ok=True)
         (own / name).write_bytes(b"x")
     (own / "fan/link.wav").symlink_to(own / "fan/g.wav")
@@ -140,7 +140,7 @@ def test_the_summary_tells_what_was_moved_resampled_clipped_and_left_out(tmp_pat
     assert "3 recordings were resampled to 16 kHz: 2 from 8000 Hz, 1 from 44100 Hz" in text
     assert "3 samples of 1 recordings lay beyond full scale" in text
     assert "(3) in fan/g.wav" in text
-    assert "3 files are no recordings by their endings and were left out: 2 .mp3, 1 .txt" in text
+    assert "3 files are no recordings by their endings and were left out: 2 .m4a, 1 .txt" in text
     assert "2 symbolic links were left out" in text
     assert "nothing to train on for pump" in text
 
