@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import app, flags
 
 from asd_jax import command_line
-from asd_jax.config import load_config
+from asd_jax.config import Experiment, load_config, override
 from asd_jax.data.classes import ClassMap
 from asd_jax.interop.importing import ClassOrder, Weights, default_experiment, import_weights
 from asd_jax.interop.published import PUBLISHED
@@ -35,6 +35,13 @@ _CLASS_ORDER = flags.DEFINE_enum(
     typing.get_args(ClassOrder),
     "Without --class_map: machine types sorted regardless of case, or with capitals first.",
 )
+_CLIP_ENDS = flags.DEFINE_enum(
+    "clip_ends",
+    None,
+    ["zeros", "reflect"],
+    "How the spectrogram pads a clip's ends: zeros (librosa 0.10 and newer) or reflect (librosa before 0.10, "
+    "torchaudio); by default as the system was published.",
+)
 flags.adopt_module_key_flags(command_line)
 
 
@@ -47,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
         name = _DETECTOR.value
         configured = load_config(Path(_CONFIG.value)) if _CONFIG.value else default_experiment(name)
         experiment = command_line.chosen_experiment(configured)
+        experiment = _padded(experiment, _CLIP_ENDS.value)
         workdir = command_line.chosen_workdir(experiment)
         folders = import_weights(
             name,
@@ -58,7 +66,23 @@ def main(argv: Sequence[str]) -> None:
         )
         for folder in folders:
             print(f"imported {folder}")
+        print(_how_clips_end(experiment))
         print(f"next: python launch/evaluate.py --workdir={workdir}")
+
+
+def _padded(experiment: Experiment, ends: str | None) -> Experiment:
+    if ends is None:
+        return experiment
+    return override(experiment, [f"detector.features.reflect={str(ends == 'reflect').lower()}"])
+
+
+def _how_clips_end(experiment: Experiment) -> str:
+    features = getattr(experiment.detector, "features", None)
+    if getattr(features, "reflect", False):
+        return "clips are padded by reflection; --clip_ends=zeros for scores made with librosa 0.10 or newer"
+    return (
+        "clips are padded with zeros; --clip_ends=reflect for scores made with librosa before 0.10"
+    )
 
 
 def _weights(text: str) -> Weights:

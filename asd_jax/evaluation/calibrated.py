@@ -26,7 +26,10 @@ def calibrated_score(
     normals, reports = normal_reports(
         model, config, machine_types, is_fitted=isinstance(score, FittedScore)
     )
-    return CalibratedScore(score, model.centers_of, config.threshold_per).fit(reports, normals)
+    calibrated = CalibratedScore(
+        score, model.centers_of, config.threshold_per, model.published_covariances
+    )
+    return calibrated.fit(reports, normals)
 
 
 def normal_reports(

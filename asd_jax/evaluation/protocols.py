@@ -145,8 +145,10 @@ def _every_score(
         types = {clip.machine_type for clip in test}
         normals, known = normal_reports(model, config, types, is_fitted=True)
         for name, score in fitted.items():
-            scorer = CalibratedScore(score, model.centers_of).fit(known, normals)
-            scores[name] = scorer.score_samples(reports, test)
+            scorer = CalibratedScore(
+                score, model.centers_of, covariances=model.published_covariances
+            )
+            scores[name] = scorer.fit(known, normals).score_samples(reports, test)
     return scores
 
 

@@ -19,6 +19,7 @@ from asd_jax.data.clips import ClipSource
 from asd_jax.data.windows import EvaluationWindows, WindowPolicy
 from asd_jax.detectors.base import Detector, TrainState, detector_of
 from asd_jax.evaluation.plots import save_learning_curve
+from asd_jax.interop.covariances import read_covariances
 from asd_jax.scoring.clip_reports import Reports, report_clips
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.clip_record import read_record
@@ -47,6 +48,7 @@ class TrainedModel:
         detector: what reports.
         state: of the checkpoint.
         policy: how clips become windows.
+        published_covariances: that came with imported weights, for the scores that rest on them.
 
     Raises:
         FileNotFoundError: the model is not trained.
@@ -59,6 +61,7 @@ class TrainedModel:
     detector: Detector
     state: TrainState
     policy: WindowPolicy
+    published_covariances: list[np.ndarray]
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class TrainedModel:
         epochs = experiment.training.epochs
         self.detector = detector_of(experiment.detector, len(self.class_map), 1, epochs)
         self.state = _state(experiment, self.detector, directory)
+        self.published_covariances = read_covariances(directory)
         policy = experiment.detector.windows()
         self.policy = dataclasses.replace(policy, evaluation=windows or policy.evaluation)
         log = read_log(directory)
@@ -127,6 +131,8 @@ class TrainedModel:
             values = np.ascontiguousarray(jax.device_get(leaf.addressable_data(0)))
             content.update(f"{jax.tree_util.keystr(path)} {values.dtype} {values.shape}".encode())
             content.update(values.tobytes())
+        for covariance in self.published_covariances:
+            content.update(np.ascontiguousarray(covariance).tobytes())
         return content.hexdigest()
 
     def report(self, clips: Sequence[ClipInfo], title: str) -> Reports:

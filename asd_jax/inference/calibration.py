@@ -211,7 +211,7 @@ def _read(
         if not isinstance(chosen, str):
             chosen = FittedScore(chosen["kind"], ScorerConfig(**chosen["config"]))
         per = experiment.evaluation.threshold_per
-        score = CalibratedScore(chosen, model.centers_of, per)
+        score = CalibratedScore(chosen, model.centers_of, per, model.published_covariances)
         score.restore(reference, normals, normal_scores)
         return Calibration(score, content["channel"], content["longest"])
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:

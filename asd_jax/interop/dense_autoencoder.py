@@ -2,8 +2,7 @@
 
 Keras numbers its layers through a session (`dense`, `dense_1`, ... or `dense_20`, ...): their order counts, not the
 number. Old weight files write `dense_1/dense_1/kernel:0` for `dense_1/kernel`; both are understood. The PyTorch state
-dict also holds `cov_source` and `cov_target`, which are fitted anew on the training clips here: they only tell the
-number of mel bands.
+dict also holds `cov_source` and `cov_target`, on which its Mahalanobis score rests: see `covariances.py`.
 """
 
 import dataclasses
@@ -21,9 +20,9 @@ from asd_jax.detectors.dense_autoencoder import (
     DenseAutoencoderNetwork,
 )
 from asd_jax.interop import keras, pytorch
+from asd_jax.interop.covariances import NAMES
 from asd_jax.interop.pytorch import Rule
 
-_COVARIANCES = ("cov_source", "cov_target")
 _KERAS_LAYER = re.compile(r"(dense|batch_normalization)(?:_(\d+))?/\w+")
 _PYTORCH_LAYER = re.compile(r"(encoder|decoder)\.(\d+)\.weight")
 
@@ -103,7 +102,7 @@ def load_weights(
     if is_keras(tensors):
         pytorch.load_state_dict(network, _from_the_start(tensors), keras_rules(network))
     else:
-        used = {name: tensor for name, tensor in tensors.items() if name not in _COVARIANCES}
+        used = {name: tensor for name, tensor in tensors.items() if name not in NAMES}
         pytorch.load_state_dict(network, used, rules(network))
     params, statistics = nnx.state(network, nnx.Param, ...)
     optimizer = detector.optimizer.init(params)
@@ -168,8 +167,8 @@ def _pytorch_kernels(tensors: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray
 def _mel_bands(
     tensors: Mapping[str, np.ndarray], inputs: int, config: DenseAutoencoderConfig
 ) -> int:
-    if _COVARIANCES[0] in tensors:
-        return len(tensors[_COVARIANCES[0]])
+    if NAMES[0] in tensors:
+        return len(tensors[NAMES[0]])
     if inputs % config.features.n_mels == 0:
         return config.features.n_mels
     if inputs % config.stack_frames == 0:

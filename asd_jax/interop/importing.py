@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from absl import logging
 from tfds_dcase import ClipInfo
 
 from asd_jax.config import Experiment
@@ -17,7 +19,9 @@ from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import ClipSource
 from asd_jax.data.pipeline import observation_batches, training_batches
 from asd_jax.detectors.base import Detector, TrainState
-from asd_jax.interop.published import PUBLISHED, config_class, find_network, interop
+from asd_jax.interop.covariances import NAMES as COVARIANCES
+from asd_jax.interop.covariances import covariances_of, write_covariances
+from asd_jax.interop.published import PUBLISHED, config_class, find_network, interop, left_out
 from asd_jax.interop.weight_files import Tensors, read_weights
 from asd_jax.scoring.choice import chosen_score
 from asd_jax.training.checkpoints import Checkpoints
@@ -56,6 +60,7 @@ class _Model(NamedTuple):
     class_map: ClassMap
     state: TrainState
     clips: list[ClipInfo]
+    covariances: dict[str, np.ndarray]
 
 
 def default_experiment(name: str) -> Experiment:
@@ -111,7 +116,8 @@ def import_weights(
         chosen_score(experiment.evaluation, detector)
         with _about(_files_of(model, weights)):
             state = _loaded(name, detector, tensors, experiment, groups[model])
-        models[model] = _Model(chosen, state, groups[model])
+            covariances = _covariances(tensors)
+        models[model] = _Model(chosen, state, groups[model], covariances)
     return _write(experiment, models, workdir)
 
 
@@ -123,13 +129,42 @@ def _find_networks(
     for model in models:
         files = _files_of(model, weights)
         with _about(files):
-            tensors, configs[model], classes = find_network(name, _read(files), experiment.detector)
+            content = _read(files)
+            tensors, configs[model], classes = find_network(name, content, experiment.detector)
+            _name_what_is_left(content, tensors)
         found[model] = tensors, classes
     first = configs[models[0]]
     for model, config in configs.items():
         if config != first:
             raise ValueError(f"the models of {models[0]} and {model} differ in size: import each")
     return dataclasses.replace(experiment, detector=first), found
+
+
+def _name_what_is_left(content: Tensors, used: Mapping[str, np.ndarray]) -> None:
+    left = left_out(content, used)
+    if left:
+        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+        logging.warning(
+            "not imported, since the network has no place for it: %s%s. A published score that rests on it will differ",
+            ", ".join(left[:5]),
+            more,
+        )
+
+
+def _covariances(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those that the published score rests on; says whether it does."""
+    found = covariances_of(tensors)
+    if found:
+        logging.info(
+            "%s are imported: evaluation.score=mahalanobis_nttcslab is the published score",
+            " and ".join(found),
+        )
+    elif any(name in tensors for name in COVARIANCES):
+        logging.warning(
+            "%s are all zeros, they were never fitted: Mahalanobis scores take those of the training clips here",
+            " and ".join(COVARIANCES),
+        )
+    return found
 
 
 def _files_of(model: str, weights: Sequence[Weights]) -> list[Weights]:
@@ -220,6 +255,7 @@ def _write_model(experiment: Experiment, model: _Model, directory: Path) -> None
     directory.mkdir(parents=True)
     model.class_map.save(directory / CLASS_MAP_FILE)
     write_record(directory, model.clips, model.class_map)
+    write_covariances(directory, model.covariances)
     data, training = experiment.data, experiment.training
     # Checkpoints hold a data iterator as well: that of a training which is about to begin.
     batches = training_batches(

@@ -126,6 +126,18 @@ def find_network(
     raise ValueError(f"no weights of {name}: {reasons[0]}; {len(tensors)} tensors, such as {held}")
 
 
+def left_out(tensors: Tensors, used: Tensors) -> list[str]:
+    """Names of a file's tensors that are none of the network's: optimisers and counters of batches aside."""
+    taken = {id(tensor) for tensor in used.values()}
+    return sorted(
+        name
+        for name, tensor in tensors.items()
+        if id(tensor) not in taken
+        and not _NO_NETWORK.match(name)
+        and not name.endswith("num_batches_tracked")
+    )
+
+
 def _views(name: str, tensors: Tensors) -> Iterator[dict[str, np.ndarray]]:
     """The tensors as they are, then those below each prefix, shallow ones first."""
     parts = PUBLISHED[name].parts

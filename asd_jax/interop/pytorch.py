@@ -81,4 +81,8 @@ def load_state_dict(
                 f"{name} has shape {value.shape} here, the network expects {variable[...].shape}: "
                 "build the network with the sizes of the weights"
             )
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            raise ValueError(
+                f"{name} holds values that are not finite: no network scores with them"
+            )
         variable.set_value(jnp.asarray(value))

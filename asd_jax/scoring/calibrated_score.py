@@ -25,6 +25,7 @@ class CalibratedScore:
         centers_of: see `GroupedScorer`.
         per: calibrate a "machine_type" (as the baselines do) or a "section"; a section without normals falls back on
             its machine type.
+        covariances: see `build_scorer`.
 
     Attributes:
         score: see above.
@@ -43,10 +44,12 @@ class CalibratedScore:
         score: str | FittedScore,
         centers_of: CentersOf | None = None,
         per: Calibration = "machine_type",
+        covariances: Sequence[np.ndarray] = (),
     ):
         self.score = score
         self._centers_of = centers_of
         self._per = per
+        self._covariances = covariances
 
     def fit(self, reports: Reports, normals: Sequence[ClipInfo]) -> "CalibratedScore":
         """Fits the score on the reports `[clips, ...]` of training normals and scores these.
@@ -73,7 +76,8 @@ class CalibratedScore:
         self.normals = normals
         self.reference = {}
         if isinstance(self.score, FittedScore):
-            self._scorer = GroupedScorer(self.score, self._centers_of).fit(reports, normals)
+            scorer = GroupedScorer(self.score, self._centers_of, self._covariances)
+            self._scorer = scorer.fit(reports, normals)
             name = self.score.config.report
             self.reference = {name: reports[name]}
 

@@ -1,5 +1,7 @@
 """Selective Mahalanobis distance of reconstruction errors, the DCASE baselines' since 2023 (arXiv 2303.00455)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from asd_jax.scoring.gaussians import whitening
@@ -21,11 +23,15 @@ class ErrorMahalanobis(SampleScorer):
     error m (its mean runs over all pairs of frames), and divides the sum over frames by the number of vectors less 1.
     One thing is left: it centres the errors on the mean of each shuffled batch, here it is the mean of all.
 
+    `covariances` `[mels, mels]` that the published code fitted, the source's and the target's, take the place of those
+    of the normals; they are of the literal kind, and are divided by the frames of a vector where that is not asked for.
+
     Raises:
         ValueError: from `fit` and `score_samples`, too, where samples have another shape.
     """
 
-    def __init__(self, config: ScorerConfig):
+    def __init__(self, config: ScorerConfig, covariances: Sequence[np.ndarray] = ()):
+        self._published = covariances
         self._mean_error = config.nttcslab_mean_error
         self._literal_covariance = config.nttcslab_covariance
 
@@ -35,6 +41,9 @@ class ErrorMahalanobis(SampleScorer):
                 f"error_mahalanobis compares [clips, mels, mels + 3], got {samples.shape}: "
                 "set evaluation.scorer.report to a report of error moments"
             )
+        if self._published:
+            self._inverses = [self._inverted(covariance, samples) for covariance in self._published]
+            return
         labels = np.array(domains)
         self._inverses = [self._inverse(samples[labels == domain]) for domain in sorted({*domains})]
 
@@ -47,6 +56,15 @@ class ErrorMahalanobis(SampleScorer):
             covariance *= weights.sum() / max(vectors.sum() - 1, 1)
         factor = whitening(covariance, SMALLEST_VARIANCE)
         return factor @ factor.T
+
+    def _inverted(self, covariance: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        mels = samples.shape[1]
+        if covariance.shape != (mels, mels):
+            raise ValueError(
+                f"the published covariance is {list(covariance.shape)}, the detector has {mels} mel bands"
+            )
+        inverse = np.linalg.inv(covariance.astype(np.float64))
+        return inverse if self._literal_covariance else inverse * samples[0, 0, -1]
 
     def _score(self, samples: np.ndarray) -> np.ndarray:
         moments = samples[:, :, :-3]

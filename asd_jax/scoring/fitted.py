@@ -28,11 +28,18 @@ class GroupedScorer:
         score: kind of scorer, what it compares, and how clips are grouped.
         centers_of: directions of a clip's class among the embeddings `[centres, features]`, from a class head with
             sub-centres: where a mixture starts.
+        covariances: see `build_scorer`.
     """
 
-    def __init__(self, score: FittedScore, centers_of: CentersOf | None = None):
+    def __init__(
+        self,
+        score: FittedScore,
+        centers_of: CentersOf | None = None,
+        covariances: Sequence[np.ndarray] = (),
+    ):
         self._kind, self._config = score
         self._centers_of = centers_of
+        self._covariances = covariances
         self._group_of = _GROUP_OF[self._config.group]
         self._scorers: dict[Group, Scorer] = {}
 
@@ -45,7 +52,10 @@ class GroupedScorer:
         samples = self._samples(reports)
         for group, members in self._members(clips).items():
             scorer = build_scorer(
-                self._kind, self._config, self._centers([clips[i] for i in members])
+                self._kind,
+                self._config,
+                self._centers([clips[i] for i in members]),
+                self._covariances,
             )
             self._scorers[group] = scorer.fit(samples[members], [clips[i].domain for i in members])
         return self
@@ -79,7 +89,9 @@ class GroupedScorer:
         for fold in np.unique(folds):
             held_out = np.flatnonzero(folds == fold)
             kept = np.arange(len(clips)) if fold < 0 else np.flatnonzero(folds != fold)
-            scorer = GroupedScorer(FittedScore(self._kind, self._config), self._centers_of)
+            scorer = GroupedScorer(
+                FittedScore(self._kind, self._config), self._centers_of, self._covariances
+            )
             scorer.fit(_rows(reports, kept), [clips[i] for i in kept.tolist()])
             scores[held_out] = scorer.score_samples(
                 _rows(reports, held_out), [clips[i] for i in held_out.tolist()]

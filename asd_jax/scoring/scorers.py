@@ -22,18 +22,23 @@ class Scorer(Protocol):
         """Anomaly scores `[clips]`, float64, higher for more anomalous clips, of reports `[clips, ...]`."""
 
 
-_BUILDERS: dict[ScorerKind, Callable[[ScorerConfig, np.ndarray | None], Scorer]] = {
-    "knn": lambda config, _: KNN(config),
-    "lof": lambda config, _: LOF(config),
-    "mahalanobis": lambda config, _: Mahalanobis(config),
-    "cosine": lambda config, _: CosineToMean(),
-    "gmm": GMM,
-    "error_mahalanobis": lambda config, _: ErrorMahalanobis(config),
+_BUILDERS: dict[
+    ScorerKind, Callable[[ScorerConfig, np.ndarray | None, Sequence[np.ndarray]], Scorer]
+] = {
+    "knn": lambda config, _, __: KNN(config),
+    "lof": lambda config, _, __: LOF(config),
+    "mahalanobis": lambda config, _, __: Mahalanobis(config),
+    "cosine": lambda config, _, __: CosineToMean(),
+    "gmm": lambda config, centers, _: GMM(config, centers),
+    "error_mahalanobis": lambda config, _, covariances: ErrorMahalanobis(config, covariances),
 }
 
 
 def build_scorer(
-    kind: ScorerKind, config: ScorerConfig, centers: np.ndarray | None = None
+    kind: ScorerKind,
+    config: ScorerConfig,
+    centers: np.ndarray | None = None,
+    covariances: Sequence[np.ndarray] = (),
 ) -> Scorer:
     """A scorer that is yet to be fitted.
 
@@ -41,10 +46,11 @@ def build_scorer(
         kind: one of the family.
         config: its settings.
         centers: directions `[centres, features]` at which a class head sees its sub-centres, for gmm to start from.
+        covariances: that came with published weights, for error_mahalanobis to take instead of fitting.
 
     Raises:
         ValueError: an unknown kind, or settings that it cannot work with.
     """
     if kind not in _BUILDERS:
         raise ValueError(f"no scorer {kind}: there are {', '.join(_BUILDERS)}")
-    return _BUILDERS[kind](config, centers)
+    return _BUILDERS[kind](config, centers, covariances)

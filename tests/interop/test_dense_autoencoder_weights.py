@@ -1,6 +1,7 @@
 """Published dense autoencoders' tensors: what their names and shapes tell, and what is refused."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +13,11 @@ from asd_jax.detectors.dense_autoencoder import (
     DenseAutoencoderNetwork,
 )
 from asd_jax.features.logmel import LogMel
+from asd_jax.interop.covariances import (
+    covariances_of,
+    read_covariances,
+    write_covariances,
+)
 from asd_jax.interop.dense_autoencoder import keras_rules, load_weights, rules, sizes
 from asd_jax.interop.pytorch import Rule
 
@@ -120,3 +126,41 @@ def test_step_stays_and_the_optimiser_starts_anew() -> None:
     assert int(loaded.step) == 3
     assert int(loaded.optimizer.steps) == 0
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(loaded.optimizer.mu))
+
+
+def covariance(seed: int, size: int) -> np.ndarray:
+    factor = np.random.default_rng(seed).normal(size=(size, 2 * size))
+    return (factor @ factor.T).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"cov_target": np.ones((6, 5))}, "cov_target has shape"),
+        ({"cov_target": np.full((6, 6), np.nan)}, "cov_target holds values that are not finite"),
+        ({"cov_target": np.triu(np.ones((6, 6)))}, "cov_target is not symmetric"),
+        ({"cov_target": np.ones((6, 6))}, "cov_target cannot be inverted .rank 1 of 6"),
+        ({"cov_target": None}, "only cov_source is there"),
+    ],
+)
+def test_a_covariance_that_is_none_is_refused(change, told) -> None:
+    tensors = {"cov_source": covariance(0, 6), "cov_target": covariance(1, 6)} | change
+    with pytest.raises(ValueError, match=told):
+        covariances_of({name: tensor for name, tensor in tensors.items() if tensor is not None})
+
+
+def test_covariances_that_were_never_fitted_count_as_none() -> None:
+    """The published network starts with zeros, which stay where only the squared error was asked for."""
+    assert covariances_of({"cov_source": np.zeros((6, 6)), "cov_target": np.zeros((6, 6))}) == {}
+    assert covariances_of({"encoder.0.weight": np.ones((2, 2))}) == {}
+
+
+def test_covariances_are_read_back_and_damage_is_told(tmp_path: Path) -> None:
+    given = {"cov_source": covariance(0, 6), "cov_target": covariance(1, 6)}
+    write_covariances(tmp_path, given)
+    for found, expected in zip(read_covariances(tmp_path), given.values(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"published_covariances\.npz is damaged"):
+        read_covariances(tmp_path)

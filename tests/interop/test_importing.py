@@ -13,11 +13,17 @@ from flax import nnx
 
 from asd_jax.config import Experiment, override
 from asd_jax.data.classes import ClassMap
+from asd_jax.detectors.dense_autoencoder import (
+    DenseAutoencoderConfig,
+    DenseAutoencoderNetwork,
+)
 from asd_jax.detectors.mobilenetv2 import MobileNetV2Config
 from asd_jax.detectors.stgram_mfn import STgramMFN
 from asd_jax.evaluation.evaluate import evaluate
 from asd_jax.evaluation.score_files import read_clip_scores
-from asd_jax.interop import mobilenetv2, stgram_mfn
+from asd_jax.features.logmel import LogMel
+from asd_jax.interop import dense_autoencoder, mobilenetv2, stgram_mfn
+from asd_jax.interop.covariances import read_covariances
 from asd_jax.interop.importing import ClassOrder, Weights, default_experiment, import_weights
 from asd_jax.interop.published import PUBLISHED, config_class, find_network, interop
 from asd_jax.training.checkpoints import Checkpoints
@@ -258,3 +264,67 @@ def test_two_networks_and_what_was_heard_in_training(
     for first, second in zip(*leaves, strict=True):
         np.testing.assert_array_equal(first, second)
         assert np.all(np.isfinite(first))
+
+
+def test_published_covariances_decide_whatever_clips_are_at_hand(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    """The score rests on them: they are kept beside the model, and no training clip changes a score."""
+    config = DenseAutoencoderConfig(
+        features=LogMel.dcase2021(n_mels=8),
+        encoder=(6,),
+        bottleneck=2,
+        decoder=(6,),
+        framework="pytorch",
+    )
+    network = DenseAutoencoderNetwork(config, rngs=nnx.Rngs(0))
+    tensors = published_tensors(network, dense_autoencoder.rules(network))
+    rng = np.random.default_rng(0)
+    for name in ("cov_source", "cov_target"):
+        factor = rng.normal(size=(8, 24))
+        tensors[name] = (factor @ factor.T).astype(np.float32)
+    files = saved(tmp_path / "ae.npz", tensors)
+    asked = dataclasses.replace(
+        override(experiment, ["data.machine_types=fan", "evaluation.score=mahalanobis_nttcslab"]),
+        detector=config,
+    )
+    found = []
+    for clips in (1, 3):
+        workdir = tmp_path / f"run{clips}"
+        chosen = override(asked, [f"evaluation.reference_clips={clips}"])
+        import_weights("dense_autoencoder", files, chosen, workdir)
+        kept = read_covariances(workdir / "models" / "all")
+        np.testing.assert_array_equal(kept[1], tensors["cov_target"])
+        results = evaluate(load_experiment(workdir), workdir)
+        assert results is not None
+        found.append([clip.score for clip in read_clip_scores(results.directory)])
+    assert found[0] == found[1]
+
+
+def test_what_a_file_holds_beside_the_network_is_named(
+    tensors: dict[str, np.ndarray],
+    experiment: Experiment,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A mean or a threshold outside the network may belong to the published score."""
+    nested = {f"net.{name}": tensor for name, tensor in tensors.items()}
+    beside = {"input_mean": np.ones(3), "optimizer.exp_avg": np.ones(3)}
+    import_weights(
+        "stgram_mfn", saved(tmp_path / "w.npz", nested | beside), experiment, tmp_path / "run"
+    )
+    assert "no place for it: input_mean. A published score" in caplog.text
+    assert "exp_avg" not in caplog.text
+
+
+def test_weights_that_are_not_finite_are_refused(
+    tensors: dict[str, np.ndarray], experiment: Experiment, tmp_path: Path
+) -> None:
+    broken = dict(tensors)
+    name = next(key for key, tensor in tensors.items() if tensor.ndim == 1)
+    broken[name] = np.full_like(tensors[name], np.nan)
+    with pytest.raises(ValueError, match=r"broken\.npz: .* not finite"):
+        import_weights(
+            "stgram_mfn", saved(tmp_path / "broken.npz", broken), experiment, tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()

@@ -2,7 +2,9 @@
 
 import builtins
 import io
+import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +126,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, ending: str) -> None:
 
 
 def test_what_is_no_weight_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no weight file .*none\.npz"):
+    with pytest.raises(FileNotFoundError, match=r"none\.npz does not exist: name a weight file"):
         read_weights(tmp_path / "none.npz")
     (tmp_path / "w.txt").write_text("")
     with pytest.raises(ValueError, match=r"w\.txt: give a file that ends in \.pt, "):
@@ -132,6 +134,72 @@ def test_what_is_no_weight_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "empty.npz")
     with pytest.raises(ValueError, match="holds no tensors"):
         read_weights(tmp_path / "empty.npz")
+
+
+def huge_npz(path: Path) -> None:
+    """A header that promises 80 GB before a few bytes."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (10**10,)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weight.npy", header.getvalue() + bytes(80))
+
+
+def bomb_npz(path: Path) -> None:
+    """Zeros that are deflated a thousand times."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("weight.npy", "w") as file:
+            np.lib.format.write_array(file, np.zeros(10**7))
+
+
+def complex_npz(path: Path) -> None:
+    np.savez(path, weight=np.ones(3, np.complex64))
+
+
+def records_npz(path: Path) -> None:
+    np.savez(path, weight=np.zeros(3, [("a", "<f4"), ("b", "<i4")]))
+
+
+def text_npz(path: Path) -> None:
+    np.savez(path, weight=np.array(["1.0", "2.0"]))
+
+
+def huge_keras(path: Path) -> None:
+    """HDF5 stores nothing of a data set that was never written."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("dense/dense/kernel:0", shape=(10**5, 10**5), dtype="f4", chunks=True)
+
+
+def keras_of_another_file(path: Path) -> None:
+    other = path.with_name("secret")
+    other.write_bytes(bytes(400))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("dense/kernel:0", (100,), "f4", external=[(str(other), 0, 400)])
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "told"),
+    [
+        ("w.npz", huge_npz, r"says \[10000000000\] float64, but holds"),
+        ("w.npz", bomb_npz, "made to exhaust it"),
+        ("w.npz", complex_npz, "weight holds complex64, not real numbers"),
+        ("w.npz", records_npz, "not real numbers"),
+        ("w.npz", text_npz, "not real numbers"),
+        ("w.h5", huge_keras, "made to exhaust it"),
+        ("w.h5", keras_of_another_file, "takes its values from another file"),
+        ("w.npz", lambda path: os.mkfifo(path), "is a pipe, not a file: name a weight file"),
+        ("w.h5", lambda path: path.mkdir(), "is a folder, not a file: name a weight file"),
+    ],
+)
+def test_a_file_that_asks_for_more_than_it_holds_is_refused(
+    tmp_path: Path, name: str, write: Callable[[Path], None], told: str
+) -> None:
+    """One sentence that names the file, at once, and no gigabytes."""
+    write(tmp_path / name)
+    with pytest.raises(ValueError, match=told) as error:
+        read_weights(tmp_path / name)
+    assert name in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -192,3 +260,54 @@ class TestPyTorch:
         torch.save(torch.ones(3), tmp_path / "w.pt")
         with pytest.raises(ValueError, match="holds a Tensor, not a state dict"):
             read_weights(tmp_path / "w.pt")
+
+    @pytest.mark.parametrize(
+        ("kind", "told"),
+        [
+            ("expanded", "an expanded tensor"),
+            ("zero_stride", "an expanded tensor"),
+            ("shared", "made to exhaust it"),
+            ("cyclic", "without an end"),
+            ("sparse", "is sparse"),
+            ("quantised", "."),
+            ("conjugate", "is complex"),
+            ("meta", "."),
+        ],
+    )
+    def test_tensors_that_are_no_plain_weights(
+        self, torch: Any, tmp_path: Path, kind: str, told: str
+    ) -> None:
+        """Refused in one sentence that names the file, without gigabytes of memory."""
+        one = torch.ones(1)
+        state: dict[str, Any] = {"a.weight": torch.ones(3)}
+        match kind:
+            case "expanded":
+                state["b"] = one.expand(10**10)
+            case "zero_stride":
+                state["b"] = torch.as_strided(one, (10**5, 10**5), (0, 0))
+            case "shared":
+                whole = torch.ones(10**5)
+                state |= {f"b{i}": whole for i in range(1000)}
+            case "cyclic":
+                state["b"] = state
+            case "sparse":
+                state["b"] = torch.eye(3).to_sparse()
+            case "quantised":
+                state["b"] = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
+            case "conjugate":
+                state["b"] = torch.ones(3, dtype=torch.complex64).conj()
+            case "meta":
+                state["b"] = torch.ones(3, device="meta")
+        torch.save(state, tmp_path / "w.pth")
+        with pytest.raises(ValueError, match=told) as error:
+            read_weights(tmp_path / "w.pth")
+        assert "w.pth" in str(error.value)
+
+    def test_what_is_no_tensor_is_named(
+        self, torch: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A threshold or a mean that lies beside the tensors may matter for the score; an epoch does not."""
+        torch.save({"w": torch.ones(2), "threshold": 3.5, "epoch": 4}, tmp_path / "w.pth")
+        assert set(read_weights(tmp_path / "w.pth")) == {"w"}
+        assert "no tensor: threshold. A published score" in caplog.text
+        assert "epoch" not in caplog.text

@@ -91,6 +91,23 @@ def test_literal_scores(recordings: list[Arrays]) -> None:
         np.testing.assert_allclose(found, arrays["mahala/score_source_target"], rtol=1e-4)
 
 
+def test_scores_by_published_covariances(recordings: list[Arrays]) -> None:
+    """They come with the weights: whatever normals are at hand, the score is the published one."""
+    for arrays in recordings:
+        clips = clip_moments(arrays)
+        expected = arrays["mahala/score_source_target"].min(axis=1)
+        covariances = [arrays[f"mahala/cov_{domain}"] for domain in DOMAINS]
+        for normals in (clips[:1], clips[1:]):
+            scorer = build_scorer("error_mahalanobis", PUBLISHED, covariances=covariances)
+            found = scorer.fit(normals).score_samples(clips)
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+        wrong = [covariance * 1.01 for covariance in covariances]
+        scorer = build_scorer("error_mahalanobis", PUBLISHED, covariances=wrong)
+        assert distance(scorer.fit(clips).score_samples(clips), expected) > 5e-3
+        with pytest.raises(ValueError, match="the published covariance is"):
+            build_scorer("error_mahalanobis", PUBLISHED, covariances=[np.eye(3)]).fit(clips)
+
+
 def test_literal_selective_scores(recordings: list[Arrays]) -> None:
     """The smaller of both domains."""
     for arrays in recordings:
