@@ -1,16 +1,15 @@
 """Flags that the launchers share, and how they become an experiment and a work directory."""
 
-import contextlib
-import sys
-from collections.abc import Iterator
+import dataclasses
+import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import jax
 from absl import flags, logging
-from tfds_dcase import ArchiveError
 
+from asd_jax import terminal
 from asd_jax.config import Experiment, override
-from asd_jax.training.loop import NonFiniteLossError
 
 _VERSION = flags.DEFINE_string(
     "version",
@@ -65,7 +64,14 @@ def chosen_experiment(experiment: Experiment) -> Experiment:
         else None,
     }
     settings = [f"data.{key}={value}" for key, value in named.items() if value is not None]
-    return override(experiment, settings + _SET.value)
+    chosen = override(experiment, settings + _SET.value)
+    data = dataclasses.replace(chosen.data, data_dir=_everywhere(chosen.data.data_dir))
+    return dataclasses.replace(chosen, data=data)
+
+
+def _everywhere(folder: str) -> str:
+    """A folder's name that means the same from every current folder; a bucket's name (gs://...) is one."""
+    return folder if "://" in folder else str(terminal.user_path(folder).absolute())
 
 
 def chosen_dataset() -> str | None:
@@ -80,7 +86,7 @@ def chosen_workdir(experiment: Experiment | None = None) -> Path:
         ValueError: no flag names one and there is no experiment.
     """
     if _WORKDIR.value:
-        return Path(_WORKDIR.value).expanduser()
+        return terminal.user_path(_WORKDIR.value)
     name = _VERSION.value or (experiment.name if experiment else None)
     if not name:
         raise ValueError("which run? Give --version=NAME or --workdir=DIR")
@@ -92,26 +98,28 @@ def start() -> None:
     if not flags.FLAGS["verbosity"].present:
         # Checkpointing logs a screenful a save, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
+    several = {"--num_processes": _PROCESSES.value, "--process_id": _PROCESS.value}
+    given = [name for name, value in several.items() if value is not None]
+    if given and not _COORDINATOR.value:
+        raise ValueError(
+            f"{given[0]} needs --coordinator_address=HOST:PORT, the address of process 0"
+        )
+    if _COORDINATOR.value and 0 < len(given) < len(several):
+        (missing,) = several.keys() - set(given)
+        raise ValueError(f"{given[0]} needs {missing} as well")
+    if _PROCESSES.value and _PROCESS.value is not None and _PROCESS.value >= _PROCESSES.value:
+        raise ValueError(
+            f"--process_id={_PROCESS.value} of --num_processes={_PROCESSES.value}: they are counted from 0"
+        )
+    if _COORDINATOR.value and not re.fullmatch(r".+:\d{1,5}", _COORDINATOR.value):
+        raise ValueError(f"--coordinator_address={_COORDINATOR.value}: write HOST:PORT")
     if _MULTI_PROCESS.value or _COORDINATOR.value:
         jax.distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
 
 
-@contextlib.contextmanager
-def expected_errors(exit_status: int = 1) -> Iterator[None]:
-    """Ends the program with a message alone where the cause is the user's input, not a fault of the program."""
-    try:
-        yield
-    except (
-        ArchiveError,
-        FileNotFoundError,
-        FileExistsError,
-        NonFiniteLossError,
-        ValueError,
-    ) as error:
-        if logging.get_verbosity() >= logging.DEBUG:
-            raise
-        print(f"error: {error}\n(--verbosity=1 shows where)", file=sys.stderr)
-        sys.exit(exit_status)
+def expected_errors(exit_status: int = 1) -> AbstractContextManager[None]:
+    """Ends the program with a message alone where the cause is no fault of the program; see `terminal`."""
+    return terminal.expected_errors(exit_status, debug=logging.get_verbosity() >= logging.DEBUG)
 
 
 def _dataset_name(name: str | None) -> str | None:

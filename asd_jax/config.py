@@ -167,6 +167,15 @@ def load_config(path: Path) -> Experiment:
     if not path.is_file():
         near = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none"
         raise FileNotFoundError(f"no configuration {path}; there: {near}")
+    if path.suffix != ".py":
+        beside = (
+            f"; a run goes on by --workdir={path.parent} and its recipe"
+            if path.suffix == ".json"
+            else ""
+        )
+        raise ValueError(
+            f"{path} is no recipe: --config takes a Python file such as configs/demo.py{beside}"
+        )
     module = _load_file(path)
     experiment = module.get_config() if hasattr(module, "get_config") else None
     if not isinstance(experiment, Experiment):

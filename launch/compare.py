@@ -6,6 +6,9 @@ Each argument is NAME=RUN[,RUN...]; a run is a work directory that was evaluated
 name, the last part of the path is one. The first system is what the others are compared with.
 """
 
+from asd_jax import terminal
+
+# isort: split
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -41,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
         systems = [system for system, _ in read]
         comparison = compare(systems, years[0], mode, _RESAMPLES.value)
         published = published_systems(years[0], mode) if _PUBLISHED.value else []
-        print(write_comparison(Path(_OUTPUT.value).expanduser(), comparison, published))
+        print(write_comparison(terminal.user_path(_OUTPUT.value), comparison, published))
         print(f"\ntext, CSV and LaTeX: {_OUTPUT.value}")
 
 
@@ -49,7 +52,7 @@ def _named(text: str) -> tuple[str, list[Path]]:
     name, equals, runs = text.partition("=")
     if not equals:
         name, runs = Path(text).name, text
-    return name, [Path(run).expanduser() for run in runs.split(",")]
+    return name, [terminal.user_path(run) for run in runs.split(",")]
 
 
 if __name__ == "__main__":

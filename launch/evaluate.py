@@ -3,6 +3,9 @@
 python launch/evaluate.py --version=demo
 """
 
+from asd_jax import terminal  # noqa: F401 - first: it says what a Ctrl-C shows
+
+# isort: split
 from collections.abc import Sequence
 from typing import cast
 

@@ -3,9 +3,11 @@
 python launch/import_weights.py --detector=stgram_mfn --weights=model.pth.tar --workdir=runs/published
 """
 
+from asd_jax import terminal
+
+# isort: split
 import typing
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import app, flags
 
@@ -52,7 +54,11 @@ def main(argv: Sequence[str]) -> None:
     with command_line.expected_errors():
         command_line.start()
         name = _DETECTOR.value
-        configured = load_config(Path(_CONFIG.value)) if _CONFIG.value else default_experiment(name)
+        configured = (
+            load_config(terminal.user_path(_CONFIG.value))
+            if _CONFIG.value
+            else default_experiment(name)
+        )
         experiment = command_line.chosen_experiment(configured)
         experiment = _padded(experiment, _CLIP_ENDS.value)
         workdir = command_line.chosen_workdir(experiment)
@@ -94,7 +100,7 @@ def _class_map(path: str | None) -> ClassMap | None:
     if path is None:
         return None
     try:
-        return ClassMap.load(Path(path).expanduser())
+        return ClassMap.load(terminal.user_path(path))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no class map as training writes it: {error}") from error
 

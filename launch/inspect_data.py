@@ -4,6 +4,9 @@ python launch/inspect_data.py --dataset=2020 --data_dir=datasets
 python launch/inspect_data.py --config=configs/demo.py --pictures=pictures --clips=normal_id_00_00000000
 """
 
+from asd_jax import terminal
+
+# isort: split
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,14 +37,14 @@ def main(argv: Sequence[str]) -> None:
         command_line.start()
         plain = Experiment("inspection", STgramMFNConfig())
         experiment = command_line.chosen_experiment(
-            load_config(Path(_CONFIG.value)) if _CONFIG.value else plain
+            load_config(terminal.user_path(_CONFIG.value)) if _CONFIG.value else plain
         )
         data = experiment.data
         folder = tfds_dcase.load(data.dataset, data.data_dir).data_path
         print(f"{folder}\n\n{tfds_dcase.summary(folder)}\n")
         show_batches(experiment)
         if _PICTURES.value:
-            draw(data, Path(_PICTURES.value))
+            draw(data, terminal.user_path(_PICTURES.value))
 
 
 def show_batches(experiment: Experiment) -> None:

@@ -5,9 +5,11 @@ python launch/metrics.py --dataset=dcase2022 --scores=DIR
 The exit status is 0 if all scores are complete and no published number contradicts them, 1 if not, 2 for wrong usage.
 """
 
+from asd_jax import terminal
+
+# isort: split
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 from absl import app, flags
@@ -49,8 +51,8 @@ def main(argv: Sequence[str]) -> None:
         command_line.start()
         dataset = command_line.chosen_dataset()
         results = evaluate_foreign_scores(
-            Path(_SCORES.value).expanduser(),
-            Path(_OUTPUT.value).expanduser(),
+            terminal.user_path(_SCORES.value),
+            terminal.user_path(_OUTPUT.value),
             dataset,
             _truths(dataset),
             cast(LayoutChoice, _LAYOUT.value),
@@ -66,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
 def _truths(dataset: str | None) -> Truths | None:
     data_dir = flags.FLAGS.data_dir
     if _GROUND_TRUTH.value:
-        return read_truths(Path(_GROUND_TRUTH.value).expanduser())
+        return read_truths(terminal.user_path(_GROUND_TRUTH.value))
     if data_dir:
         if not dataset:
             raise ValueError(

@@ -6,6 +6,9 @@ python launch/prepare.py --dataset=folder --archives=~/my_machines
 python launch/prepare.py --dataset=2020 --verify
 """
 
+from asd_jax import terminal
+
+# isort: split
 import logging as python_logging
 import sys
 from collections.abc import Sequence
@@ -94,7 +97,7 @@ def main(argv: Sequence[str]) -> None:
         # TFDS logs every split, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
     archives = _ARCHIVES.value or "archives"
-    try:
+    with terminal.expected_errors():
         if _VERIFY.value:
             return verify()
         if _DOWNLOAD.value:
@@ -110,11 +113,10 @@ def main(argv: Sequence[str]) -> None:
             table=_TABLE.value,
             channel=_CHANNEL.value,
         )
-    except tfds_dcase.ArchiveError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Run the same command again; a download goes on where it stopped")
-    print(f"\n{builder.data_path}\n\n{tfds_dcase.summary(builder.data_path)}")
+        print(f"\n{builder.data_path}\n\n{tfds_dcase.summary(builder.data_path)}")
+        if _DATASET.value == FOLDER:
+            data_dir = f" --data_dir={_DATA_DIR.value}" if _DATA_DIR.value != "datasets" else ""
+            print(f"\nnext: python launch/train.py --config=configs/own_machine.py{data_dir}")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 python launch/report.py --version=demo
 """
 
+from asd_jax import terminal
+
+# isort: split
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import app, flags
 
@@ -32,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
         command_line.start()
         workdir = command_line.chosen_workdir()
         experiment = command_line.chosen_experiment(load_experiment(workdir))
-        output = Path(_OUTPUT.value).expanduser() if _OUTPUT.value else None
+        output = terminal.user_path(_OUTPUT.value) if _OUTPUT.value else None
         path = write_report(experiment, workdir, output, _EXAMPLES.value)
         print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 

@@ -9,13 +9,15 @@ Exit status: 0 all files are normal, 1 there are anomalies, 2 wrong usage or set
 are normal, 4 some could not be heard and there are anomalies.
 """
 
+from asd_jax import terminal
+
+# isort: split
 import io
 import os
 import sys
 import traceback
 import typing
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import app, flags
 
@@ -81,8 +83,8 @@ def main(argv: Sequence[str]) -> int:
         # Names that are no Unicode text are printed as the bytes that they are.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="surrogateescape")
-        output = Path(_OUTPUT.value).expanduser() if _OUTPUT.value else None
-        paths = [Path(name) for name in argv[1:]]
+        output = terminal.user_path(_OUTPUT.value) if _OUTPUT.value else None
+        paths = [terminal.user_path(name) for name in argv[1:]]
         table = score_files(experiment, workdir, paths, scoring, output)
         print(table.summary(), file=sys.stderr)
         return table.status

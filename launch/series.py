@@ -3,6 +3,9 @@
 python launch/series.py --train=train.npy --test=test.npy --labels=labels.npy --workdir=runs/series
 """
 
+from asd_jax import terminal
+
+# isort: split
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,12 +66,12 @@ def main(argv: Sequence[str]) -> None:
 def _experiment() -> SeriesExperiment:
     settings: list[str] = flags.FLAGS["set"].value or []
     if _CONFIG.value:
-        return load_series_config(Path(_CONFIG.value), settings)
+        return load_series_config(terminal.user_path(_CONFIG.value), settings)
     return override(SeriesExperiment(), settings)
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser()
+    return terminal.user_path(text)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ Example:
 
 from __future__ import annotations
 
+from asd_jax import terminal
+
+# isort: split
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: every option begins with --")
     dataset = f"dcase{_DATASET.value.removeprefix('dcase')}"
-    output = Path(_OUTPUT.value or f"datasets/simulated_{dataset}")
+    output = terminal.user_path(_OUTPUT.value or f"datasets/simulated_{dataset}")
     overrides = {
         "sections": _SECTIONS.value,
         "train": _TRAIN.value,
@@ -47,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
         "test_anomaly": _TEST.value,
     }
     chosen = {name: value for name, value in overrides.items() if value is not None}
-    try:
+    with terminal.expected_errors():
         written = simulate(
             dataset,
             output,
@@ -59,9 +62,7 @@ def main(argv: Sequence[str]) -> None:
             seed=_SEED.value,
             progress=True,
         )
-    except ValueError as error:
-        raise SystemExit(f"simulate: {error}") from error
-    _print_summary(written, dataset, output)
+        _print_summary(written, dataset, output)
 
 
 def _print_summary(written: dict[Path, int], dataset: str, output: Path) -> None:

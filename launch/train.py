@@ -3,8 +3,10 @@
 python launch/train.py --config=configs/demo.py --version=demo --set training.epochs=20
 """
 
+from asd_jax import terminal
+
+# isort: split
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import app, flags
 
@@ -22,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     with command_line.expected_errors():
         command_line.start()
-        experiment = command_line.chosen_experiment(load_config(Path(_CONFIG.value)))
+        experiment = command_line.chosen_experiment(load_config(terminal.user_path(_CONFIG.value)))
         workdir = command_line.chosen_workdir(experiment)
         for folder in train(experiment, workdir):
             print(f"trained {folder}")

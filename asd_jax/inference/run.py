@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-from tqdm import tqdm
+from tfds_dcase.bars import progress_bar
 
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
@@ -98,7 +98,7 @@ def score_files(
     with output_file(output, files) as kept:
         table = ScoreTable(sys.stdout, kept, found.note())
         table.add([_unheard(one) for one in found.unsearched])
-        with tqdm(total=len(files), unit="file", desc="scoring", dynamic_ncols=True) as bar:
+        with progress_bar(total=len(files), unit="file", desc="scoring") as bar:
             for model in ready:
                 for results in model.results():
                     table.add(results)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from tfds_dcase import ClipInfo
-from tqdm import tqdm
+from tfds_dcase.bars import progress_bar
 
 from asd_jax.config import Experiment
 from asd_jax.data.clips import ClipSource
@@ -82,7 +82,7 @@ class HeardModel(TrainedModel):
             return [_only_heard(source[i], features) for i in range(len(source))]
         windows = evaluation_windows(source, range(len(source)), self.policy)
         found: list[Explanation] = []
-        with tqdm(total=len(windows), unit="window", desc=f"{self.name}: examples") as bar:
+        with progress_bar(total=len(windows), unit="window", desc=f"{self.name}: examples") as bar:
             for start in range(0, len(windows), WINDOWS_AT_ONCE):
                 part = windows[start : start + WINDOWS_AT_ONCE]
                 found += self._explain_windows(source, part)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from tfds_dcase import ClipInfo
-from tqdm import tqdm
+from tfds_dcase.bars import progress_bar
 
 from asd_jax.config import EvaluationConfig
 from asd_jax.data.classes import ClassMap
@@ -107,7 +107,7 @@ def report_clips(
     windows = evaluation_windows(source, mine, policy)
     batches = evaluation_batches(source, windows, policy, reporter.batch_size)
     clips, rows = [], []
-    with tqdm(total=len(windows), unit="window", desc=title, dynamic_ncols=True) as bar:
+    with progress_bar(total=len(windows), unit="window", desc=title) as bar:
         for batch in batches:
             reports = reporter(batch["waveform"], candidates[batch["clip"]])
             heard = batch["mask"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
+from tfds_dcase.bars import progress_bar
 
 from asd_jax.detectors.base import TrainState
 from asd_jax.series.arrays import Standardisation, read_labels, read_series, require_fit
@@ -18,6 +18,7 @@ from asd_jax.series.experiment import SeriesExperiment
 from asd_jax.series.results import SeriesResults, write_series_results
 from asd_jax.series.windows import WindowNames, WindowSource, scoring_batches, training_windows
 from asd_jax.training.announcement import parameter_count, say
+from asd_jax.training.lock import only_training
 from asd_jax.training.loop import Training
 from asd_jax.training.mesh import data_mesh, local_batch_size, replicated, split_batch
 from asd_jax.training.work_directory import (
@@ -109,8 +110,9 @@ def _train(
         f"training series  {len(series):,} time steps, {series.shape[1]} channels, {len(source):,} windows\n"
         f"model            {parameters:,} parameters, {config.epochs * steps_per_epoch:,} steps"
     )
-    _write_config(workdir, configuration)
-    state = training.run()
+    with only_training(workdir):
+        _write_config(workdir, configuration)
+        state = training.run()
     finished = int(state.step) == config.epochs * steps_per_epoch
     return detector, state if finished else None
 
@@ -161,8 +163,11 @@ def step_energies(
     state = jax.device_put(
         jax.tree.map(lambda leaf: leaf.addressable_data(0), state), replicated(mesh)
     )
-    batches = tqdm(
-        scoring_batches(source, batch_size), title, -(-len(source) // batch_size), unit="batch"
+    batches = progress_bar(
+        scoring_batches(source, batch_size),
+        desc=title,
+        total=-(-len(source) // batch_size),
+        unit="batch",
     )
     logs = [np.asarray(report(state, split_batch(mesh, {"window": batch}))) for batch in batches]
     # Energies span hundreds of decades: float32 would round most of them to 0.

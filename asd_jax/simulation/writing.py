@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfds_dcase.bars import progress_bar
 from tqdm import tqdm
 
 from asd_jax.simulation.archives import Recording, SimulationSize, archives, section_name
@@ -71,7 +72,7 @@ def simulate(
     # Read first: a foreign file stops the run before minutes of rendering.
     truth = _kept_truth(output / GROUND_TRUTH, hidden) if hidden else []
     total = sum(len(batch.recordings) for batch in batches)
-    with tqdm(total=total, unit="clip", mininterval=0.5, disable=not progress) as bar:
+    with progress_bar(total=total, unit="clip", desc="simulating", disable=not progress) as bar:
         for batch in batches:
             _write(output / batch.name, batch, snr_db, seed, bar)
     if hidden:

@@ -96,6 +96,11 @@ class Checkpoints:
         seal(self.directory / str(self._unsealed))
         self._unsealed = None
 
+    def finish(self) -> None:
+        """Waits until the last checkpoint is whole."""
+        self._manager.wait_until_finished()
+        self._seal()
+
     def preempted(self, step: int) -> bool:
         """Whether the machine announced that it will stop; save and leave then."""
         return self._manager.reached_preemption(step)

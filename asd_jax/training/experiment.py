@@ -20,6 +20,7 @@ from asd_jax.scoring.choice import chosen_score
 from asd_jax.training.announcement import ModelSize, announcement, parameter_count, say
 from asd_jax.training.clip_record import write_record
 from asd_jax.training.completeness import completeness_of, require_complete
+from asd_jax.training.lock import only_training
 from asd_jax.training.loop import Training
 from asd_jax.training.mesh import data_mesh, local_batch_size
 from asd_jax.training.settled import settled_class_map, settled_clips
@@ -89,11 +90,12 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
     }
     sizes = {name: model.size for name, model in models.items()}
     say(announcement(experiment.data, clips, sizes, found))
-    _write_config(experiment, workdir)
-    for model in models.values():
-        _write_class_map_and_clips(model)
-        logging.info("training model %s on %d clips", model.directory.name, len(model.clips))
-        model.training.run()
+    with only_training(workdir):
+        _write_config(experiment, workdir)
+        for model in models.values():
+            _write_class_map_and_clips(model)
+            logging.info("training model %s on %d clips", model.directory.name, len(model.clips))
+            model.training.run()
     return [model.directory for model in models.values()]
 
 

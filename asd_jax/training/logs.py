@@ -6,7 +6,7 @@ from types import TracebackType
 
 import numpy as np
 from tensorboardX import SummaryWriter
-from tqdm import tqdm
+from tfds_dcase.bars import progress_bar
 
 Row = dict[str, float]
 """One line of the log: `step`, `epoch`, `loss`, `clips_per_second` and the detector's other scalars."""
@@ -30,6 +30,7 @@ class TrainingLog:
     def __init__(self, directory: Path, first_step: int, total_steps: int, title: str):
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / LOG_FILE
+        self._is_first = True
         kept = [row for row in read_log(directory) if row["step"] <= first_step]
         unfinished = self._path.with_suffix(".unfinished")
         unfinished.write_text("".join(json.dumps(row) + "\n" for row in kept))
@@ -41,9 +42,7 @@ class TrainingLog:
             purge_step=first_step + 1,
             filename_suffix=f".step_{first_step}",
         )
-        self._bar = tqdm(
-            total=total_steps, initial=first_step, unit="step", desc=title, dynamic_ncols=True
-        )
+        self._bar = progress_bar(total=total_steps, initial=first_step, unit="step", desc=title)
 
     def __enter__(self) -> "TrainingLog":
         return self
@@ -58,8 +57,15 @@ class TrainingLog:
         self._events.close()
         self._bar.close()
 
+    def say(self, what: str) -> None:
+        """Shows beside the bar what is done while it stands."""
+        self._bar.set_postfix_str(what)
+
     def advance(self) -> None:
         """Moves the progress bar by a step."""
+        if self._is_first:
+            self._bar.set_postfix_str("", refresh=False)
+            self._is_first = False
         self._bar.update()
 
     def write(self, row: Row) -> None:
@@ -70,7 +76,9 @@ class TrainingLog:
                 self._events.add_scalar(key, value, int(row["step"]))
         # A killed training must not lose what stands before its checkpoint.
         self._events.flush()
-        self._bar.set_postfix_str(f"loss {row['loss']:.4f}, {row['clips_per_second']:.1f} clips/s")
+        self._bar.set_postfix_str(
+            f"loss {row['loss']:.4f}, {row['clips_per_second']:.1f} clips/s", refresh=False
+        )
 
 
 def read_log(directory: Path) -> list[Row]:

@@ -17,14 +17,16 @@ from jax.sharding import Mesh
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
 from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
+from asd_jax.terminal import TERMINATED, ExpectedError
 from asd_jax.training.announcement import say
 from asd_jax.training.checkpoints import Checkpoints
+from asd_jax.training.interruption import Interruption, TrainingInterruptedError
 from asd_jax.training.logs import TrainingLog, mean_rows
 from asd_jax.training.mesh import data_mesh, replicated, split_batch, split_shapes
 from asd_jax.training.work_directory import CHECKPOINTS, last_checkpoint
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(ExpectedError, RuntimeError):
     """The loss or the gradient became NaN or infinite."""
 
 
@@ -70,6 +72,7 @@ class Training:
 
         Raises:
             NonFiniteLossError: names the step and its clips; the last good checkpoint stays.
+            TrainingInterruptedError: SIGTERM or Ctrl-C came; the step that it reached is saved.
         """
         total_steps = self._config.epochs * self._steps_per_epoch
         with contextlib.ExitStack() as stack:
@@ -85,12 +88,17 @@ class Training:
                 say(f"compiling model {self._directory.name} ... (the first step may take minutes)")
             state = self._start(checkpoints, iterator)
             first_step = int(state.step)
+            interruption = stack.enter_context(_noted_signals())
             if first_step < total_steps:
                 title = f"training {self._directory.name}"
                 with TrainingLog(self._log_directory(), first_step, total_steps, title) as log:
-                    state = self._steps(
-                        state, iterator, checkpoints, log, range(first_step, total_steps)
-                    )
+                    steps = range(first_step, total_steps)
+                    state = self._steps(state, iterator, checkpoints, log, steps, interruption)
+            if interruption.status is not None:
+                raise TrainingInterruptedError(
+                    f"stopped when {self._directory} was trained: run the same command again to go on",
+                    interruption.status,
+                )
         return state
 
     def shapes(self, batch: dict[str, jax.ShapeDtypeStruct]) -> TrainState:
@@ -129,26 +137,32 @@ class Training:
         checkpoints: Checkpoints,
         log: TrainingLog,
         steps: range,
+        interruption: Interruption,
     ) -> TrainState:
         train_step = _compiled(self._detector, self._mesh).train_step
         checkpoint_every = self._config.checkpoint_every or self._steps_per_epoch
         self._since = time.perf_counter()
+        log.say("compiling")
         for step in steps:
             batch = next(iterator)
             state, metrics = train_step(state, split_batch(self._mesh, _for_detector(batch)))
             self._unread.append((step + 1, batch["clip"], metrics))
             log.advance()
             is_last = step + 1 == steps.stop
-            must_stop = checkpoints.preempted(step + 1)
+            must_stop = interruption.status is not None or checkpoints.preempted(step + 1)
             save = is_last or must_stop or (step + 1) % checkpoint_every == 0
             if save or len(self._unread) >= self._config.log_every:
                 self._read_metrics(log)
             if save:
                 self._require_finite_state(step + 1, batch["clip"], state)
                 checkpoints.save(state, iterator)
-            if must_stop:
-                logging.warning("preempted at step %d: run the same command to go on", step + 1)
-                break
+            if must_stop and not is_last:
+                checkpoints.finish()
+                raise TrainingInterruptedError(
+                    f"stopped and saved at step {step + 1} of {steps.stop} ({self._directory}): "
+                    "run the same command again to go on",
+                    interruption.status or TERMINATED,
+                )
         return state
 
     def _read_metrics(self, log: TrainingLog) -> None:
@@ -186,6 +200,11 @@ class Training:
             f"{what} not finite at step {step}. The last checkpoint before it is kept in "
             f"{self._directory / CHECKPOINTS}. Lower the learning rate, or look at the clips of the batch: {names}"
         )
+
+
+def _noted_signals() -> Interruption:
+    """Of several processes JAX's own service takes note of SIGTERM, so that all stop at the same step."""
+    return Interruption(()) if jax.process_count() > 1 else Interruption()
 
 
 def observe_clips(

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from tqdm import tqdm
+from tfds_dcase.bars import progress_bar
 
 # True shows a bar; a function gets the phase, clips done, clips in all and bytes done.
 Progress = bool | Callable[[str, int, int, int], None]
@@ -22,7 +22,7 @@ def reporting(progress: Progress, phase: str, total: int) -> Iterator[Callable[[
         The function to call after each clip with its bytes.
     """
     done = size = 0
-    with tqdm(desc=phase, total=total, unit=" clips", disable=progress is not True) as bar:
+    with progress_bar(desc=phase, total=total, unit="clips", disable=progress is not True) as bar:
 
         def on_clip(clip_size: int) -> None:
             nonlocal done, size

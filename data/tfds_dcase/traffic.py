@@ -4,8 +4,7 @@ import threading
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from tqdm import tqdm
-
+from tfds_dcase.bars import progress_bar
 from tfds_dcase.progress import Progress
 
 
@@ -32,7 +31,7 @@ class Traffic:
         self._bytes_done = there
         self._gate = threading.Lock()
         self._stopped = threading.Event()
-        self._bar = tqdm(
+        self._bar = progress_bar(
             desc="downloading",
             total=size or None,
             initial=there,

@@ -23,6 +23,19 @@ MISTAKES = [
     (f"train.py --config={DEMO} --mode=test", 1, r"should be one of <development\|evaluation>"),
     (f"train.py --config={DEMO} --machine_type=fan", 1, r"Did you mean: machine_types"),
     (f"train.py --config={DEMO} fan", 1, r"unknown arguments: fan"),
+    ("train.py --config=/etc/hostname", 1, r"error: /etc/hostname is no recipe: --config takes"),
+    (f"train.py --config={DEMO} --num_processes=2", 1, r"--num_processes needs --coordinator_addr"),
+    (
+        f"train.py --config={DEMO} --coordinator_address=a:1 --process_id=0",
+        1,
+        r"--process_id needs --num_processes as well",
+    ),
+    (
+        f"train.py --config={DEMO} --coordinator_address=a --process_id=0 --num_processes=2",
+        1,
+        r"--coordinator_address=a: write HOST:PORT",
+    ),
+    (f"train.py --config={DEMO} --data_dir=~nobody_here/x", 1, r"error: ~nobody_here/x: "),
     (
         f"train.py --config={DEMO} --dataset=2021 --data_dir=nowhere",
         1,
