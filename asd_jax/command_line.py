@@ -9,7 +9,7 @@ import jax
 from absl import flags, logging
 
 from asd_jax import terminal
-from asd_jax.config import Experiment, override
+from asd_jax.config import Experiment, load_detector_module, override
 
 _VERSION = flags.DEFINE_string(
     "version",
@@ -32,6 +32,11 @@ _MODE = flags.DEFINE_enum(
 _MACHINE_TYPES = flags.DEFINE_list("machine_types", None, "Use these machine types only: fan,pump.")
 _SET = flags.DEFINE_multi_string(
     "set", [], "Override a key of the configuration: --set training.epochs=10. Repeat for more."
+)
+_DETECTOR_MODULE = flags.DEFINE_multi_string(
+    "detector_module",
+    [],
+    "Python file with a detector's class from outside asd_jax, for a run that was trained with it. It is run.",
 )
 _MULTI_PROCESS = flags.DEFINE_bool(
     "multi_process", False, "Join the other processes of a TPU pod or a cluster (jax.distributed)."
@@ -98,6 +103,8 @@ def start() -> None:
     if not flags.FLAGS["verbosity"].present:
         # Checkpointing logs a screenful a save, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
+    for name in _DETECTOR_MODULE.value:
+        load_detector_module(terminal.user_path(name))
     several = {"--num_processes": _PROCESSES.value, "--process_id": _PROCESS.value}
     given = [name for name, value in several.items() if value is not None]
     if given and not _COORDINATOR.value:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -13,6 +14,9 @@ from typing import Any, Literal, TypeVar
 
 from asd_jax.data.clips import Mode, Stage
 from asd_jax.detectors.base import DetectorConfig
+from asd_jax.detectors.catalogue import OWN
+from asd_jax.json_files import parse_json_object
+from asd_jax.ranges import Between0And1, Count, CountOrNone, Seed, Share, require_in_range
 from asd_jax.scoring.settings import ScorerConfig
 from asd_jax.typed_values import field_types, from_json, parse_text
 
@@ -46,7 +50,7 @@ class DataConfig:
     train_stages: tuple[Stage, ...] = ()
     class_by: tuple[str, ...] = ("machine_type", "section")
     one_model_per: Literal["all", "machine_type"] = "all"
-    held_out: float = 0.0
+    held_out: Share = 0.0
     channel: Literal["near", "far", "mean"] = "near"
     expects: Literal["prepared", "official"] = "prepared"
     incomplete: Literal["error", "allow"] = "error"
@@ -65,12 +69,12 @@ class TrainingConfig:
         keep_checkpoints: how many of the newest checkpoints stay.
     """
 
-    epochs: int = 300
-    batch_size: int = 128
-    seed: int = 0
-    log_every: int = 50
-    checkpoint_every: int = 0
-    keep_checkpoints: int = 2
+    epochs: CountOrNone = 300
+    batch_size: Count = 128
+    seed: Seed = 0
+    log_every: Count = 50
+    checkpoint_every: CountOrNone = 0
+    keep_checkpoints: Count = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,15 +96,15 @@ class EvaluationConfig:
         loudness: show the AUC of clip loudness beside the detector's: a check that the task is not trivial.
     """
 
-    batch_size: int = 128
+    batch_size: Count = 128
     checkpoint: Literal["last", "validated"] = "last"
     score: str = ""
     scorer: ScorerConfig = ScorerConfig()
-    reference_clips: int = 0
+    reference_clips: CountOrNone = 0
     pooling: Literal["mean", "max"] = "mean"
-    threshold_quantile: float = 0.9
+    threshold_quantile: Between0And1 = 0.9
     threshold_per: Literal["machine_type", "section"] = "machine_type"
-    threshold_clips: int = 0
+    threshold_clips: CountOrNone = 0
     loudness: bool = False
 
 
@@ -117,7 +121,7 @@ class Experiment:
     def to_json(self) -> str:
         """The experiment as JSON; the detector's class is named by its import path, or by its file beside a config."""
         content = dataclasses.asdict(self)
-        content["detector"] = {"class": _class_path(type(self.detector))} | content["detector"]
+        content["detector"] = _class_content(type(self.detector)) | content["detector"]
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
@@ -125,36 +129,87 @@ class Experiment:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: the detector's class cannot be had, or a key is unknown.
+            ValueError: the text is no such object, the detector's class is not one of asd_jax and was not named by the
+                user, a key is unknown, or values are of another type or out of range.
         """
-        content = json.loads(text)
-        detector = dict(content.pop("detector", {}))
-        if "class" not in detector:
+        content = parse_json_object(text)
+        detector = content.pop("detector", None)
+        if not isinstance(detector, dict) or not isinstance(detector.get("class"), str):
             raise ValueError("the configuration names no detector class: it is not one of asd_jax")
-        kind = _detector_class(detector.pop("class"))
-        return from_json(cls, content | {"detector": from_json(kind, detector)})
+        kind = _detector_class(detector.pop("class"), detector.pop(_DIGEST, None))
+        experiment = from_json(cls, content | {"detector": from_json(kind, detector, "detector")})
+        require_in_range(experiment, "the configuration")
+        return experiment
 
 
-def _class_path(kind: type) -> str:
-    """`module:Class`, or `file.py:Class` where the module is not installed but lies beside a configuration file."""
+def _class_content(kind: type) -> dict[str, str]:
+    """Names a class as `module:Class`; one from outside the package as `file.py:Class`, with the file's digest."""
+    path = f"{kind.__module__}:{kind.__qualname__}"
+    if path in OWN:
+        return {"class": path}
     file = getattr(sys.modules[kind.__module__], "__file__", None) or ""
+    if not Path(file).is_file():
+        return {"class": path}
     is_local = str(Path(file).parent) in _config_folders
-    return f"{file if is_local else kind.__module__}:{kind.__qualname__}"
+    return {"class": f"{file}:{kind.__qualname__}" if is_local else path, _DIGEST: _digest(file)}
 
 
-def _detector_class(path: str) -> type[DetectorConfig]:
+def _digest(file: str | Path) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _detector_class(path: str, digest: Any) -> type[DetectorConfig]:
+    """A class of the package, or one of a module that the user named: nothing else is imported."""
     module_path, _, name = path.rpartition(":")
-    try:
-        if module_path.endswith(".py"):
-            module = _loaded(module_path) or _load_file(Path(module_path))
-        else:
-            module = importlib.import_module(module_path)
-        kind = getattr(module, name)
-    except (ImportError, AttributeError, FileNotFoundError) as error:
-        raise ValueError(f"detector class {path} cannot be imported: {error}") from error
-    if not (isinstance(kind, type) and issubclass(kind, DetectorConfig)):
-        raise ValueError(f"{path} is no detector's configuration")
-    return kind
+    if path in OWN:
+        own: type[DetectorConfig] = getattr(importlib.import_module(module_path), name)
+        return own
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        kind: Any = vars(module).get(name) if file else None
+        if not (isinstance(kind, type) and issubclass(kind, DetectorConfig)):
+            continue
+        if kind.__module__ != module.__name__ or not _is_named(path, module):
+            continue
+        if digest is not None and digest != _digest(str(file)):
+            raise ValueError(
+                f"{file} is not the file that the run was trained with: its content has changed. Give the earlier one "
+                "with --detector_module=FILE"
+            )
+        return kind
+    raise ValueError(
+        f"the detector {path} is not part of asd_jax, and code that a run names is not run unasked. Look at it, then "
+        "give --detector_module=FILE (train: the --config that it came from)"
+    )
+
+
+def _is_named(path: str, module: ModuleType) -> bool:
+    """Whether a class's path means a module that is there; a file may have moved since, its digest tells."""
+    module_path = path.rpartition(":")[0]
+    file = str(getattr(module, "__file__", ""))
+    if module_path.endswith(".py"):
+        return file == module_path or Path(file).name == Path(module_path).name
+    return module.__name__ == module_path or file in _named_files
+
+
+def load_detector_module(path: Path) -> None:
+    """Runs a Python file that the user names, so that a run may name the detectors in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no Python file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no detector module {path}")
+    if path.suffix != ".py":
+        raise ValueError(
+            f"{path} is no Python file: --detector_module takes the file of the detector's class"
+        )
+    _named_files.add(str(path.resolve()))
+    _load_file(path)
+
+
+_named_files: set[str] = set()
 
 
 def load_config(path: Path) -> Experiment:
@@ -180,9 +235,11 @@ def load_config(path: Path) -> Experiment:
     experiment = module.get_config() if hasattr(module, "get_config") else None
     if not isinstance(experiment, Experiment):
         raise ValueError(f"{path} has no get_config() that returns an asd_jax.config.Experiment")
+    require_in_range(experiment, str(path))
     return experiment
 
 
+_DIGEST = "class_sha256"
 _config_folders: set[str] = set()
 """Folders whose modules can be imported because a configuration file lies there."""
 
@@ -204,10 +261,6 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
-def _loaded(file: str) -> ModuleType | None:
-    return next((m for m in sys.modules.values() if getattr(m, "__file__", None) == file), None)
-
-
 def override(experiment: Settings, settings: Sequence[str]) -> Settings:
     """Applies `section.key=value` settings to an experiment, each value read as its key's type.
 
@@ -219,6 +272,8 @@ def override(experiment: Settings, settings: Sequence[str]) -> Settings:
         if not equals:
             raise ValueError(f"--set {setting}: write section.key=value")
         experiment = _replace(experiment, key.split("."), text, key)
+    if settings:
+        require_in_range(experiment, f"--set {', '.join(settings)}")
     return experiment
 
 

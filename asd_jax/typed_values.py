@@ -55,25 +55,45 @@ def _parse_tuple(arguments: tuple[Any, ...], text: str) -> Any:
     return tuple(parse_text(item, part.strip()) for part in text.split(",") if part.strip())
 
 
-def from_json(kind: type, content: dict[str, Any]) -> Any:
+def from_json(kind: type, content: dict[str, Any], where: str = "") -> Any:
     """A dataclass from its JSON object; values that are built already are kept.
 
+    `where` is the key under which the object stands, for messages. Values of a wrong type are kept as well:
+    `ranges.require_in_range` names them all.
+
     Raises:
-        ValueError: a key is unknown.
+        ValueError: a key is unknown, or one is missing that has no default.
     """
     known = field_types(kind)
     unknown = sorted(set(content) - set(known))
     if unknown:
-        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    return kind(**{key: from_json_value(known[key], value) for key, value in content.items()})
+        raise ValueError(
+            f"{where or kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}"
+        )
+    needed = {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    missing = sorted(needed - set(content))
+    if missing:
+        raise ValueError(f"{where or kind.__name__} lacks {', '.join(missing)}")
+    return kind(
+        **{
+            key: from_json_value(known[key], value, f"{where}.{key}".lstrip("."))
+            for key, value in content.items()
+        }
+    )
 
 
-def from_json_value(kind: Any, value: Any) -> Any:
+def from_json_value(kind: Any, value: Any, where: str = "") -> Any:
     """JSON's lists to tuples and objects to dataclasses, as the annotation says."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
-        return from_json(kind, value)
-    if typing.get_origin(kind) is tuple:
+        return from_json(kind, value, where)
+    if typing.get_origin(kind) is tuple and isinstance(value, (list, tuple)):
         arguments = typing.get_args(kind)
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
+        if len(kinds) != len(value):
+            return tuple(value)
         return tuple(from_json_value(item, part) for item, part in zip(kinds, value, strict=True))
     return value

@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 from tfds_dcase import ClipInfo
 
+from asd_jax.json_files import read_json_object
+from asd_jax.ranges import require_in_range
+from asd_jax.typed_values import from_json
+
 CLASS_FIELDS = ("machine_type", "section", "domain", "attributes")
 _KNOWN_IN_TEST = ("machine_type", "section")
 
@@ -96,9 +100,30 @@ class ClassMap:
 
     @classmethod
     def load(cls, path: Path) -> "ClassMap":
-        """Reads what `save` wrote."""
-        content = json.loads(path.read_text())
-        return cls(tuple(content["by"]), tuple(tuple(values) for values in content["classes"]))
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is no class map; the message names it and the key.
+        """
+        content = read_json_object(path, "a class map")
+        class_map = from_json(cls, content)
+        require_in_range(class_map, str(path))
+        return class_map
+
+    def faults(self) -> list[str]:
+        """What does not fit together; see `ranges.require_in_range`."""
+        found = [
+            f"classes[{i}] has {len(values)} values for {len(self.by)} fields"
+            for i, values in enumerate(self.classes)
+            if len(values) != len(self.by)
+        ]
+        found += [
+            f"by names {name}, no field of a class" for name in self.by if name not in CLASS_FIELDS
+        ]
+        if len({*self.classes}) < len(self.classes):
+            found.append("classes has one twice")
+        return found if self.classes else ["classes is empty", *found]
 
 
 def _values(clip: ClipInfo, by: Sequence[str]) -> tuple[str, ...]:

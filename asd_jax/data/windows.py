@@ -5,6 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from asd_jax.ranges import Count, CountOrNone
+
 TrainingCrop = Literal["head", "random"]
 EvaluationWindows = Literal["head", "all"]
 ShortClips = Literal["repeat", "mirror", "zeros"]
@@ -23,10 +25,10 @@ class WindowPolicy:
         short: clips below one window are repeated, mirrored at their end, or filled with zeros.
     """
 
-    samples: int = 160000
+    samples: Count = 160000
     training: TrainingCrop = "head"
     evaluation: EvaluationWindows = "head"
-    hop: int = 0
+    hop: CountOrNone = 0
     short: ShortClips = "repeat"
 
     def starts(self, clip_samples: int) -> list[int]:

@@ -31,6 +31,7 @@ from asd_jax.features.excerpts import cut_excerpts, excerpt_starts, random_start
 from asd_jax.features.level_range import scaled_by_range, unseen_range, widened_range
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.normalisation import NormKind
+from asd_jax.ranges import Count, CountOrNone, LearningRate, NonNegative, Positive, Share
 from asd_jax.scoring.settings import FittedScore, ScorerConfig
 
 
@@ -64,24 +65,24 @@ class AEGANADConfig(DetectorConfig):
 
     clip: WindowPolicy = WindowPolicy()
     features: LogMel = LogMel.aegan()
-    encoder_channels: int = 32
-    decoder_channels: int = 32
-    latent: int = 256
+    encoder_channels: Count = 32
+    decoder_channels: Count = 32
+    latent: Count = 256
     generator_norm: NormKind = "layer"
     discriminator_norm: NormKind = "layer"
     first_norm: bool = True
-    mean_weight: float = 1.0
-    deviation_weight: float = 0.0
-    penalty_weight: float = 10.0
-    epsilon: float = 1e-12
-    generator_rate: float = 2e-4
-    discriminator_rate: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    excerpts_per_clip: int = 0
-    excerpt_hop: int = 1
-    excerpt_hop_test: int = 1
-    minibatch: int = 512
+    mean_weight: NonNegative = 1.0
+    deviation_weight: NonNegative = 0.0
+    penalty_weight: NonNegative = 10.0
+    epsilon: Positive = 1e-12
+    generator_rate: LearningRate = 2e-4
+    discriminator_rate: LearningRate = 2e-4
+    beta1: Share = 0.5
+    beta2: Share = 0.999
+    excerpts_per_clip: CountOrNone = 0
+    excerpt_hop: Count = 1
+    excerpt_hop_test: Count = 1
+    minibatch: CountOrNone = 512
 
     has_schedule: ClassVar[bool] = False
 

@@ -25,6 +25,7 @@ from asd_jax.detectors.minimax import MinimaxConfig, MinimaxLearner
 from asd_jax.detectors.relevance import rejoined
 from asd_jax.features.excerpts import cut_excerpts, excerpt_starts, random_starts
 from asd_jax.features.logmel import LogMel, waveform_from_int16
+from asd_jax.ranges import Count, CountOrNone, PartOfAll
 
 _LEAST_DEVIATION_DB = 1e-3
 _CLIPS_AT_ONCE = 8
@@ -47,12 +48,12 @@ class AnomalyTransformerConfig(MinimaxConfig, DetectorConfig):
 
     clip: WindowPolicy = WindowPolicy()
     features: LogMel = LogMel.dcase2020()
-    excerpt_frames: int = 100
-    excerpt_hop: int = 1
-    excerpts_per_clip: int = 3
-    minibatch: int = 32
-    report_hop: int = 0
-    top_fraction: float = 0.05
+    excerpt_frames: Count = 100
+    excerpt_hop: Count = 1
+    excerpts_per_clip: CountOrNone = 3
+    minibatch: CountOrNone = 32
+    report_hop: CountOrNone = 0
+    top_fraction: PartOfAll = 0.05
 
     def windows(self) -> WindowPolicy:
         return self.clip

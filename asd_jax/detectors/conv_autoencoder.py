@@ -17,6 +17,7 @@ from asd_jax.detectors.class_scores import negative_log_likelihood
 from asd_jax.detectors.schedules import hold_then_periodic_cosine
 from asd_jax.features.logmel import LogMel, waveform_from_int16
 from asd_jax.nn.conv_autoencoder import AutoencoderTaps, ConvAutoencoderNetwork
+from asd_jax.ranges import Count, CountOrNone, LearningRate, NonNegative, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +41,16 @@ class ConvAutoencoderConfig(DetectorConfig):
 
     clip: WindowPolicy = WindowPolicy(samples=147000, short="mirror")
     features: LogMel = LogMel.stgram()
-    level_unit: float = 255.0
-    channels: tuple[int, ...] = (32, 64, 128)
-    latent: int = 256
-    margin: float = 0.5
-    scale: float = 32.0
-    class_weight: float = 1.0
-    learning_rate: float = 1e-3
-    hold_epochs: int = 15
-    half_period: int = 5
-    lowest_rate: float = 5e-5
+    level_unit: Positive = 255.0
+    channels: tuple[Count, ...] = (32, 64, 128)
+    latent: Count = 256
+    margin: NonNegative = 0.5
+    scale: Positive = 32.0
+    class_weight: NonNegative = 1.0
+    learning_rate: LearningRate = 1e-3
+    hold_epochs: CountOrNone = 15
+    half_period: CountOrNone = 5
+    lowest_rate: LearningRate = 5e-5
 
     def windows(self) -> WindowPolicy:
         return self.clip

@@ -23,6 +23,7 @@ from asd_jax.detectors.relevance import VECTOR_RELEVANCE, reconstruction_errors
 from asd_jax.features.excerpts import excerpt_starts, random_starts
 from asd_jax.features.logmel import LogMel, stack_frames, waveform_from_int16
 from asd_jax.nn.layers import BatchNorm, he_uniform
+from asd_jax.ranges import Count, CountOrNone, LearningRate, PartOfAll
 from asd_jax.scoring.settings import FittedScore, ScorerConfig
 
 Framework = Literal["keras", "pytorch"]
@@ -49,16 +50,16 @@ class DenseAutoencoderConfig(DetectorConfig):
 
     clip: WindowPolicy = WindowPolicy()
     features: LogMel = LogMel.dcase2020()
-    stack_frames: int = 5
-    excerpt_hop: int = 1
-    excerpts_per_clip: int = 0
-    minibatch: int = 512
-    encoder: tuple[int, ...] = (128, 128, 128, 128)
-    bottleneck: int = 8
-    decoder: tuple[int, ...] = (128, 128, 128, 128)
+    stack_frames: Count = 5
+    excerpt_hop: Count = 1
+    excerpts_per_clip: CountOrNone = 0
+    minibatch: CountOrNone = 512
+    encoder: tuple[Count, ...] = (128, 128, 128, 128)
+    bottleneck: Count = 8
+    decoder: tuple[Count, ...] = (128, 128, 128, 128)
     framework: Framework = "keras"
-    momentum: float = 0.01
-    learning_rate: float = 1e-3
+    momentum: PartOfAll = 0.01
+    learning_rate: LearningRate = 1e-3
 
     has_schedule: ClassVar[bool] = False
 

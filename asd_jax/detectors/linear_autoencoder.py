@@ -22,6 +22,7 @@ from asd_jax.detectors.triplet_loss import triplet_loss
 from asd_jax.features.excerpts import excerpt_starts
 from asd_jax.features.logmel import LogMel, stack_frames, waveform_from_int16
 from asd_jax.nn.layers import BatchNorm
+from asd_jax.ranges import Count, CountOrNone, LearningRate, NonNegative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,17 +47,17 @@ class LinearAutoencoderConfig(DetectorConfig):
 
     clip: WindowPolicy = WindowPolicy()
     features: LogMel = LogMel.dcase2021()
-    n_frames: int = 5
-    excerpt_hop: int = 1
-    minibatch: int = 512
-    hidden: tuple[int, ...] = (128, 128, 128, 128)
-    bottleneck: int = 8
-    contrast_weight: float = 0.1
-    contrast_margin: float = 1.0
-    learning_rate: float = 1e-3
-    hold_epochs: int = 15
-    half_period: int = 5
-    lowest_rate: float = 5e-5
+    n_frames: Count = 5
+    excerpt_hop: Count = 1
+    minibatch: CountOrNone = 512
+    hidden: tuple[Count, ...] = (128, 128, 128, 128)
+    bottleneck: Count = 8
+    contrast_weight: NonNegative = 0.1
+    contrast_margin: NonNegative = 1.0
+    learning_rate: LearningRate = 1e-3
+    hold_epochs: CountOrNone = 15
+    half_period: CountOrNone = 5
+    lowest_rate: LearningRate = 5e-5
 
     def windows(self) -> WindowPolicy:
         return self.clip

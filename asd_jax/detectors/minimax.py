@@ -11,6 +11,7 @@ from flax import nnx
 from asd_jax.detectors.anomaly_attention import AnomalyTransformerNetwork, AnomalyTransformerTaps
 from asd_jax.detectors.association import Evidence, evidence, minimax_discrepancy
 from asd_jax.detectors.base import Metrics, TrainState
+from asd_jax.ranges import Count, LearningRate, NonNegative, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +29,13 @@ class MinimaxConfig:
         halve_rate: halve the rate every epoch from the third on, as the published code does in its ten epochs.
     """
 
-    width: int = 512
-    heads: int = 8
-    feed_forward: int = 512
-    layers: int = 3
-    discrepancy_weight: float = 3.0
-    temperature: float = 50.0
-    learning_rate: float = 1e-4
+    width: Count = 512
+    heads: Count = 8
+    feed_forward: Count = 512
+    layers: Count = 3
+    discrepancy_weight: NonNegative = 3.0
+    temperature: Positive = 50.0
+    learning_rate: LearningRate = 1e-4
     halve_rate: bool = False
 
 

@@ -27,6 +27,7 @@ from asd_jax.detectors.relevance import (
 from asd_jax.features.excerpts import excerpt_starts, random_starts
 from asd_jax.features.logmel import DOUBLE_EPSILON, LogMel, waveform_from_int16
 from asd_jax.nn.mobilenetv2 import PUBLISHED_STAGES, InvertedStage, MobileNetV2
+from asd_jax.ranges import Count, CountOrNone, LearningRate, PartOfAll, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +54,18 @@ class MobileNetV2Config(DetectorConfig):
 
     clip: WindowPolicy = WindowPolicy()
     features: LogMel = LogMel.dcase2021()
-    frames: int = 64
-    excerpt_hop: int = 8
-    scoring_hop: int = 0
-    excerpts_per_clip: int = 0
-    minibatch: int = 32
-    alpha: float = 0.5
-    image_channels: int = 3
-    width: int = 32
+    frames: Count = 64
+    excerpt_hop: Count = 8
+    scoring_hop: CountOrNone = 0
+    excerpts_per_clip: CountOrNone = 0
+    minibatch: CountOrNone = 32
+    alpha: Positive = 0.5
+    image_channels: Count = 3
+    width: Count = 32
     stages: tuple[InvertedStage, ...] = PUBLISHED_STAGES
-    head_channels: int = 1280
-    momentum: float = 0.001
-    learning_rate: float = 1e-5
+    head_channels: Count = 1280
+    momentum: PartOfAll = 0.001
+    learning_rate: LearningRate = 1e-5
 
     has_schedule: ClassVar[bool] = False
 

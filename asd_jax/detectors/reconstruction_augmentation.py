@@ -21,6 +21,7 @@ from asd_jax.detectors.tdnn_stgram import TDNNSTgramConfig
 from asd_jax.detectors.triplet_loss import triplet_loss
 from asd_jax.features.logmel import waveform_from_int16
 from asd_jax.nn.conv_autoencoder import ConvAutoencoderNetwork
+from asd_jax.ranges import Count, CountOrNone, LearningRate, NonNegative, Positive
 
 Augmentation = Literal["reconstruction", "doubled", "doubled+contrastive"]
 """What the classifier learns from: reconstructions alone, with the originals, and with the triplet loss as well."""
@@ -47,16 +48,16 @@ class ReconstructionAugmentationConfig(TDNNSTgramConfig):
     """
 
     augmentation: Augmentation = "doubled+contrastive"
-    autoencoder_epochs: int = 40
-    autoencoder_rate: float = 1e-3
-    class_weight: float = 1.0
-    autoencoder_channels: tuple[int, ...] = (32, 64, 128)
-    latent: int = 256
-    level_unit: float = 255.0
-    contrast_weight: float = 0.1
-    contrast_margin: float = 1.0
-    positive_noise: float = 0.3
-    negative_noise: float = 1.0
+    autoencoder_epochs: CountOrNone = 40
+    autoencoder_rate: LearningRate = 1e-3
+    class_weight: NonNegative = 1.0
+    autoencoder_channels: tuple[Count, ...] = (32, 64, 128)
+    latent: Count = 256
+    level_unit: Positive = 255.0
+    contrast_weight: NonNegative = 0.1
+    contrast_margin: NonNegative = 1.0
+    positive_noise: NonNegative = 0.3
+    negative_noise: NonNegative = 1.0
     unscaled_scoring: bool = False
 
     def build(self, classes: int, steps_per_epoch: int, epochs: int) -> Detector:

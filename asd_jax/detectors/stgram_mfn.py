@@ -37,6 +37,7 @@ from asd_jax.nn.mobilefacenet import (
 )
 from asd_jax.nn.tdnn import TDNN
 from asd_jax.nn.tgram import TgramNet
+from asd_jax.ranges import Count, CountOrNone, LearningRate, NonNegative, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,17 +64,17 @@ class STgramMFNConfig(DetectorConfig):
     clip: WindowPolicy = WindowPolicy()
     features: LogMel = LogMel.stgram()
     arcface: bool = True
-    margin: float = 0.7
-    scale: float = 30.0
-    sub_centers: int = 1
+    margin: NonNegative = 0.7
+    scale: Positive = 30.0
+    sub_centers: Count = 1
     easy_margin: bool = False
-    embedding: int = 128
-    projection: int = 0
-    width: int = 64
+    embedding: Count = 128
+    projection: CountOrNone = 0
+    width: Count = 64
     stages: tuple[BottleneckStage, ...] = STGRAM_STAGES
-    head_channels: int = 512
-    learning_rate: float = 1e-4
-    hold_epochs: int = 20
+    head_channels: Count = 512
+    learning_rate: LearningRate = 1e-4
+    hold_epochs: CountOrNone = 20
 
     def windows(self) -> WindowPolicy:
         return self.clip

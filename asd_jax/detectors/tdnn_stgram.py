@@ -14,6 +14,7 @@ from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.schedules import hold_then_periodic_cosine
 from asd_jax.detectors.stgram_mfn import STgramMFNConfig
 from asd_jax.nn.tdnn import CONTEXT_FRAMES, TDNN
+from asd_jax.ranges import CountOrNone, LearningRate, NonNegative, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +30,14 @@ class TDNNSTgramConfig(STgramMFNConfig):
     """
 
     clip: WindowPolicy = WindowPolicy(samples=147000, short="mirror")
-    margin: float = 0.5
-    scale: float = 32.0
-    projection: int = 256
-    learning_rate: float = 1e-3
-    hold_epochs: int = 15
-    tdnn_hop: int = 0
-    half_period: int = 5
-    lowest_rate: float = 5e-5
+    margin: NonNegative = 0.5
+    scale: Positive = 32.0
+    projection: CountOrNone = 256
+    learning_rate: LearningRate = 1e-3
+    hold_epochs: CountOrNone = 15
+    tdnn_hop: CountOrNone = 0
+    half_period: CountOrNone = 5
+    lowest_rate: LearningRate = 5e-5
 
     def schedule(self, steps_per_epoch: int, epochs: int) -> optax.Schedule:
         return hold_then_periodic_cosine(

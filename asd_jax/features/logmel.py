@@ -15,6 +15,7 @@ from jax import lax
 
 from asd_jax.features.mel import MelScale, band_centers, mel_filterbank
 from asd_jax.nn.framing import frame
+from asd_jax.ranges import Bands, Count, NonNegative, Positive, SampleRate
 
 DOUBLE_EPSILON = float(np.finfo(np.float64).eps)
 _INT16_STEPS = 32768.0
@@ -51,19 +52,19 @@ class LogMel:
         top_db: limit below the clip's maximum in dB; 0 for none.
     """
 
-    sample_rate: int = 16000
-    n_fft: int = 1024
-    hop: int = 512
-    n_mels: int = 128
-    f_min: float = 0.0
-    f_max: float = 0.0
+    sample_rate: SampleRate = 16000
+    n_fft: Count = 1024
+    hop: Count = 512
+    n_mels: Bands = 128
+    f_min: NonNegative = 0.0
+    f_max: NonNegative = 0.0
     mel_scale: MelScale = "slaney"
     area_norm: bool = True
     reflect: bool = False
     compression: Compression = "clamp"
-    floor: float = 1e-10
+    floor: Positive = 1e-10
     silence: Silence = "nearest"
-    top_db: float = 0.0
+    top_db: NonNegative = 0.0
 
     @classmethod
     def stgram(cls) -> "LogMel":
@@ -84,6 +85,18 @@ class LogMel:
     def dcase2021(cls, n_mels: int = 128) -> "LogMel":
         """Baselines of DCASE 2021 and later: as 2020, but clamped at epsilon."""
         return cls(n_mels=n_mels, floor=DOUBLE_EPSILON, silence="numpy")
+
+    def faults(self) -> list[str]:
+        """What does not fit together; see `ranges.require_in_range`."""
+        highest, half = self.f_max or self.sample_rate / 2, self.sample_rate / 2
+        found = []
+        if not self.f_min < highest <= half:
+            found.append(
+                f"f_min={self.f_min:g} and f_max={self.f_max:g}: must rise, to at most {half:g} Hz"
+            )
+        if self.n_mels > self.n_fft // 2 + 1:
+            found.append(f"n_mels={self.n_mels}: n_fft={self.n_fft} has {self.n_fft // 2 + 1} bins")
+        return found
 
     def frames(self, samples: int) -> int:
         """Frames of a clip of that many samples."""

@@ -30,8 +30,11 @@ from asd_jax.inference.calibration_settings import (
     heard_settings,
     kept_name,
 )
+from asd_jax.json_files import read_json_object
+from asd_jax.ranges import require_in_range
 from asd_jax.scoring.calibrated_score import CalibratedScore
 from asd_jax.scoring.settings import FittedScore, ScorerConfig
+from asd_jax.typed_values import from_json
 
 _SETTINGS_FILE = "settings.json"
 _NORMALS_FILE = "normals.npz"
@@ -189,7 +192,7 @@ def _read(
     folder: Path, settings: Settings, model: TrainedModel, experiment: Experiment
 ) -> Calibration:
     try:
-        content = json.loads((folder / _SETTINGS_FILE).read_text())
+        content = read_json_object(folder / _SETTINGS_FILE, "a calibration's settings")
         if content["settings"] != settings:
             raise ValueError("it is of other settings than its name says")
         with np.load(folder / _NORMALS_FILE, allow_pickle=False) as stored:
@@ -209,11 +212,20 @@ def _read(
             raise ValueError("it holds numbers that are not finite")
         chosen = content["score"]
         if not isinstance(chosen, str):
-            chosen = FittedScore(chosen["kind"], ScorerConfig(**chosen["config"]))
+            scorer = from_json(ScorerConfig, chosen["config"])
+            require_in_range(scorer, "score.config")
+            chosen = FittedScore(chosen["kind"], scorer)
+        longest = content["longest"]
+        if not isinstance(longest, dict) or not all(
+            type(value) is int for value in longest.values()
+        ):
+            raise ValueError(f"longest is {longest!r}, must be whole numbers by machine type")
+        if not isinstance(content["channel"], str):
+            raise ValueError(f"channel is {content['channel']!r}, must be text")
         per = experiment.evaluation.threshold_per
         score = CalibratedScore(chosen, model.centers_of, per, model.published_covariances)
         score.restore(reference, normals, normal_scores)
-        return Calibration(score, content["channel"], content["longest"])
+        return Calibration(score, content["channel"], longest)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"the calibration {folder} is damaged ({error}): delete this folder, and it is made anew where the "

@@ -9,6 +9,7 @@ from asd_jax.config import Experiment
 from asd_jax.evaluation.trained_model import TrainedModel, checkpoint_steps
 from asd_jax.evaluation.validation import best_step, validate_checkpoints
 from asd_jax.inference.calibration_settings import FOLDER, heard_settings, kept_name
+from asd_jax.json_files import read_json_object
 
 
 def with_chosen_checkpoint(last: TrainedModel, experiment: Experiment) -> TrainedModel:
@@ -29,7 +30,13 @@ def with_chosen_checkpoint(last: TrainedModel, experiment: Experiment) -> Traine
     settings = heard_settings(experiment, last.detector) | {"steps": steps}
     path = last.directory / FOLDER / f"{kept_name('validated', settings)}.json"
     if path.is_file():
-        return last.at(int(json.loads(path.read_text())["step"]))
+        step = read_json_object(path, "the choice of a checkpoint").get("step")
+        if step not in steps:
+            raise ValueError(
+                f"{path} chooses step {step!r}, the checkpoints are of {', '.join(map(str, steps))}: delete this file, "
+                "and the choice is made anew"
+            )
+        return last.at(step)
     try:
         step = best_step(validate_checkpoints(last, experiment))
     except ArchiveError as error:

@@ -15,8 +15,9 @@ from asd_jax.nn.layers import (
     PReLU,
 )
 from asd_jax.nn.transposed import StridedConv2D
+from asd_jax.ranges import Count
 
-BottleneckStage = tuple[int, int, int, int]
+BottleneckStage = tuple[Count, Count, Count, Count]
 """Expansion, output channels, repetitions, stride of the first repetition."""
 
 STGRAM_STAGES: tuple[BottleneckStage, ...] = ((2, 128, 2, 2), (4, 128, 2, 2), (4, 128, 2, 2))

@@ -15,8 +15,9 @@ from asd_jax.nn.clipped_batch_norm import ClippedBatchNorm
 from asd_jax.nn.depthwise import Padding, depthwise_conv2d
 from asd_jax.nn.pointwise import pointwise_conv
 from asd_jax.nn.transposed import strided_conv2d
+from asd_jax.ranges import Count
 
-InvertedStage = tuple[int, int, int, int]
+InvertedStage = tuple[Count, Count, Count, Count]
 """Expansion, output channels before `alpha`, repetitions, stride of the first repetition."""
 
 PUBLISHED_STAGES: tuple[InvertedStage, ...] = (

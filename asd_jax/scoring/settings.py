@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal, NamedTuple
 
+from asd_jax.ranges import Count, CountOrNone, NonNegative
+
 ScorerKind = Literal["knn", "lof", "mahalanobis", "cosine", "gmm", "error_mahalanobis"]
 """The family; `asd_jax/scoring/scorers.py` has a class for each."""
 
@@ -32,11 +34,11 @@ class ScorerConfig:
     report: str = "embedding"
     group: ReferenceGroup = "section"
     metric: Literal["cosine", "euclidean"] = "cosine"
-    neighbours: int = 1
-    density_neighbours: int = 0
+    neighbours: Count = 1
+    density_neighbours: CountOrNone = 0
     selective: bool = False
-    components: int = 2
-    variance_floor: float = 1e-3
+    components: Count = 2
+    variance_floor: NonNegative = 1e-3
     nttcslab_mean_error: bool = False
     nttcslab_covariance: bool = False
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from asd_jax.config import TrainingConfig, override
 from asd_jax.detectors.minimax import MinimaxConfig
+from asd_jax.ranges import Count, CountOrNone, PerCent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SeriesDetectorConfig(MinimaxConfig):
     """
 
     halve_rate: bool = True
-    window: int = 100
+    window: Count = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,8 @@ class SeriesDataConfig:
         missing: a missing number (NaN) is an "error", or becomes "zero" as in the published code.
     """
 
-    train_hop: int = 1
-    skip_columns: int = 0
+    train_hop: Count = 1
+    skip_columns: CountOrNone = 0
     missing: Literal["error", "zero"] = "error"
 
 
@@ -51,9 +52,9 @@ class SeriesScoringConfig:
         thuml_adjustment: leave out the very first time step when adjusting, as the published code does.
     """
 
-    hop: int = 0
-    batch_size: int = 64
-    anomaly_ratio: float = 1.0
+    hop: CountOrNone = 0
+    batch_size: Count = 64
+    anomaly_ratio: PerCent = 1.0
     thuml_threshold: bool = False
     thuml_adjustment: bool = False
 

@@ -11,6 +11,7 @@ import numpy as np
 from tfds_dcase.bars import progress_bar
 
 from asd_jax.detectors.base import TrainState
+from asd_jax.json_files import read_json_object
 from asd_jax.series.arrays import Standardisation, read_labels, read_series, require_fit
 from asd_jax.series.decisions import threshold_of
 from asd_jax.series.detector import SeriesDetector
@@ -135,13 +136,12 @@ def _write_config(workdir: Path, configuration: str) -> None:
 
 def _settings(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        return read_json_object(path, "a series' configuration")
     except ValueError as error:
         raise ValueError(
             f"{path} is damaged ({error}): put it back from a checkpoint's configuration/metadata, or choose another "
             "--version or --workdir"
         ) from error
-    return content if isinstance(content, dict) else {}
 
 
 def step_energies(

@@ -10,12 +10,14 @@ import jax
 import numpy as np
 from absl import logging
 from tfds_dcase import ClipInfo
+from tfds_dcase.regular_files import require_regular_file
 
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import STAGE_OF_MODE, ClipSource, all_clips, select_clips
 from asd_jax.data.pipeline import observation_batches, training_batches
 from asd_jax.detectors.base import Detector, detector_of
+from asd_jax.json_files import MOST_BYTES
 from asd_jax.scoring.choice import chosen_score
 from asd_jax.training.announcement import ModelSize, announcement, parameter_count, say
 from asd_jax.training.clip_record import write_record
@@ -247,4 +249,10 @@ def load_experiment(workdir: Path) -> Experiment:
             f"{workdir} holds no {CONFIG_FILE}: give the --workdir of a training; "
             f"beside it: {', '.join(known) or 'none'}"
         )
-    return Experiment.from_json(path.read_text())
+    require_regular_file(path, "a run's configuration")
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path} has more than {MOST_BYTES:,} bytes: it is no run's configuration")
+    try:
+        return Experiment.from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

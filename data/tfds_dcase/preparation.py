@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from tfds_dcase.errors import ArchiveError
+from tfds_dcase.features_file import opened
 from tfds_dcase.folder import FOLDER
 from tfds_dcase.index import is_complete, write_index
 from tfds_dcase.locks import locked
@@ -81,7 +82,7 @@ def prepare(
                 _swap(Path(dataset_folder(source.config, staging)), folder, staging)
         finally:
             _clear_staging(source.config, data_dir, folder)
-    return tfds.builder_from_directory(folder)
+    return opened(folder)
 
 
 def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core.DatasetBuilder:
@@ -97,7 +98,7 @@ def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core
     config = config_of(dataset)
     folder = dataset_folder(config, data_dir)
     if folder.is_dir():
-        builder = tfds.builder_from_directory(folder)
+        builder = opened(folder)
         if is_complete(builder, folder):
             return builder
     content = "your recordings" if config == FOLDER else "the zip archives"
@@ -177,7 +178,7 @@ def _finish(folder: Path, progress: Progress) -> tfds.core.DatasetBuilder:
     """Reads a dataset, verifying it again when its index is missing or does not fit."""
     if not (folder / "dataset_info.json").is_file():
         raise ArchiveError(f"{folder} is no dataset. Remove it, or prepare it with --rebuild")
-    builder = tfds.builder_from_directory(folder)
+    builder = opened(folder)
     if not is_complete(builder, folder):
         splits = read_provenance(folder).splits
         total = sum(content.clips for content in splits.values())

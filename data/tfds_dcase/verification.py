@@ -12,6 +12,7 @@ from google.protobuf.json_format import ParseError
 from tfds_dcase import odd_audio
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.examination import Damaged, Examined, examine
+from tfds_dcase.features_file import opened
 from tfds_dcase.findings import Finding, listed
 from tfds_dcase.index import INDEX, ClipInfo, SplitContent, content_of, read_index
 from tfds_dcase.preparation import dataset_folder
@@ -159,7 +160,7 @@ def _opened(dataset: str | int, folder: epath.Path) -> tfds.core.DatasetBuilder:
     if not folder.is_dir():
         raise ArchiveError(f"{folder} is not there: nothing to verify. Prepare it with {again}")
     try:
-        return tfds.builder_from_directory(folder)
+        return opened(folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ParseError) as error:
         raise ArchiveError(
             f"{folder} cannot be opened: dataset_info.json or features.json is missing or damaged "
