@@ -36,7 +36,7 @@ SampleRate = Annotated[int, Range(1000, 384_000)]
 Bands = Annotated[int, Range(1, 8192)]
 NonNegative = Annotated[float, Range(0, 1e30)]
 Positive = Annotated[float, Range(0, 1e30, with_low=False)]
-LearningRate = Annotated[float, Range(0, 10)]
+LearningRate = Annotated[float, Range(0, 1e38)]
 Share = Annotated[float, Range(0, 1, with_high=False)]
 """A part of a whole, which it does not reach."""
 PartOfAll = Annotated[float, Range(0, 1, with_low=False)]

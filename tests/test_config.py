@@ -103,10 +103,10 @@ def test_every_configuration_file_builds_its_detector(path: Path) -> None:
 @pytest.mark.parametrize(
     ("detector_class", "message"),
     [
-        ("os:getcwd", "os:getcwd is no detector's configuration"),
-        ("asd_jax.config:Experiment", "asd_jax.config:Experiment is no detector's configuration"),
-        ("no_such_module:Config", "detector class no_such_module:Config cannot be imported"),
-        ("asd_jax.detectors.stgram_mfn:Gone", "cannot be imported"),
+        ("os:getcwd", "the detector os:getcwd is not part of asd_jax"),
+        ("asd_jax.config:Experiment", "the detector asd_jax.config:Experiment is not part of"),
+        ("no_such_module:Config", "the detector no_such_module:Config is not part of asd_jax"),
+        ("asd_jax.detectors.stgram_mfn:Gone", "stgram_mfn:Gone is not part of asd_jax"),
     ],
 )
 def test_a_class_that_is_no_detector_is_refused(

@@ -19,6 +19,17 @@ _WIDE_OF_TYPE = re.compile(
 _WIDE_OVER_ALL = re.compile(
     rf"(?:ALL_(?P<column>{_METRICS})|TOTAL_score)_(?P<statistic>ave|hmean|std)"
 )
+_ANY_COLUMN = re.compile(
+    r"(?P<metric>p?AUC|precision|recall|F1(?:[ _]score)?)(?:[ _]*[(\[]?(?P<domain>source|target|all)[)\]]?)?",
+    re.IGNORECASE,
+)
+_METRIC_NAMES = {
+    "auc": "AUC",
+    "pauc": "pAUC",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1 score",
+}
 _ROW_OF = {
     "ave": "arithmetic mean",
     "a-mean": "arithmetic mean",
@@ -80,7 +91,9 @@ def read_published_table(path: Path) -> list[PublishedNumber]:
     """The numbers of a table; empty if the file is none."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
+            text = file.read()
+        separator = ";" if text.partition("\n")[0].count(";") else ","
+        lines = list(csv.reader(text.splitlines(), delimiter=separator))
     except (UnicodeDecodeError, csv.Error):
         return []
     if not lines:
@@ -127,7 +140,16 @@ def _cells_of_line(
     has_domains = header[1] in ("domain", "")
     domain = line[1] if has_domains else ""
     for name, text in zip(header[1 + has_domains :], line[1 + has_domains :], strict=False):
-        yield Cell(machine_type, row, domain, name), text
+        yield Cell(machine_type, row, domain, _column(name)), text
+
+
+def _column(name: str) -> str:
+    """`AUC(Source)`, `auc_source` and the like as the baselines write them: `AUC (source)`."""
+    found = _ANY_COLUMN.fullmatch(name.strip())
+    if not found:
+        return name
+    metric = _METRIC_NAMES[found["metric"].lower().replace(" ", "_").removesuffix("_score")]
+    return f"{metric} ({found['domain'].lower()})" if found["domain"] else metric
 
 
 def _extract(lines: Sequence[Sequence[str]]) -> Iterator[tuple[str, Cell, str]]:

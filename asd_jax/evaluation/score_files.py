@@ -1,6 +1,5 @@
 """Score and decision files of any system, in any of the ways that the years and their tools name them."""
 
-import csv
 import math
 import re
 from collections.abc import Iterator
@@ -8,13 +7,19 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from tfds_dcase import ArchiveError
+from tfds_dcase.text_tables import read_table
+
 from asd_jax.evaluation.clip_scores import ClipScore
 
 _FILE_NAME = re.compile(
     r"(?P<prefix>.*?)(?P<kind>anomaly_score|decision_result)_(?:DCASE(?P<year>\d{4})T2)?(?P<machine_type>[\w-]+?)_"
     r"(?P<section>(?:id|section)_\d{1,2})(?:_(?P<domain>source|target))?(?:_test(?P<suffix>.*))?\.csv"
 )
+_CLIP = re.compile(r".*\.(wav|flac|ogg|mp3|aiff?|w64|caf|au|opus)", re.IGNORECASE)
+_THRESHOLD = re.compile(r"(decision[ _])?threshold.*", re.IGNORECASE)
 _CLIP_LABEL = re.compile(r"(?:^|[_/])(normal|anomaly)_")
+_CLIP_SECTION = re.compile(r"(?:^|_)(id|section)_(\d{1,2})_")
 _CLIP_DOMAIN = re.compile(r"(?:^|/)section_\d+_(source|target)_")
 
 
@@ -105,6 +110,8 @@ def read_score_set(score_set: ScoreSet) -> ScoredClips:
     for file in score_set.files:
         _read_file(file, read)
     for path in sorted(score_set.folder.glob("*decision_result_*.csv")):
+        if path.name.startswith("._"):
+            continue
         if not path.with_name(path.name.replace("decision_result", "anomaly_score", 1)).is_file():
             read.faults.append(f"{path.name}: decisions without a file of scores")
     return read
@@ -129,7 +136,8 @@ def read_clip_scores(directory: Path) -> list[ClipScore]:
 
 def _score_file(path: Path) -> ScoreFile | None:
     match = _FILE_NAME.fullmatch(path.name)
-    if match is None or match["kind"] != "anomaly_score":
+    # "._name" is what macOS writes beside a file: no scores.
+    if match is None or match["kind"] != "anomaly_score" or path.name.startswith("._"):
         return None
     kind, _, number = match["section"].partition("_")
     return ScoreFile(
@@ -150,6 +158,7 @@ def _read_file(file: ScoreFile, read: ScoredClips) -> None:
             faults.append(f"{file.path.name}: the score of {name} is {score}")
     if not scores and not faults:
         faults.append(f"{file.path.name}: no clip")
+    faults += _of_other_sections(file, scores)
     decisions = _decisions(file, scores, read.faults)
     read.faults += faults
     if faults:
@@ -171,6 +180,21 @@ def _read_file(file: ScoreFile, read: ScoredClips) -> None:
         )
 
 
+def _of_other_sections(file: ScoreFile, scores: dict[str, float]) -> list[str]:
+    """Clips whose own names tell another section than the file's name does."""
+    wrong = [
+        name
+        for name in scores
+        if (told := _CLIP_SECTION.search(name))
+        and f"{told.group(1)}_{int(told.group(2)):02d}" != file.section
+    ]
+    if not wrong:
+        return []
+    return [
+        f"{file.path.name}: {len(wrong)} clips of another section by their names, such as {wrong[0]}"
+    ]
+
+
 def _decisions(file: ScoreFile, scores: dict[str, float], faults: list[str]) -> dict[str, int]:
     """Decisions of a file's clips; none where they are not of the same clips."""
     path = file.decisions
@@ -189,32 +213,39 @@ def _decisions(file: ScoreFile, scores: dict[str, float], faults: list[str]) -> 
 
 
 def _numbers(path: Path, faults: list[str], repetitions: list[str]) -> dict[str, float]:
-    """Second column by first column; a line that only repeats another is counted once."""
+    """Numbers by clip name; a line that only repeats another is counted once."""
     values: dict[str, float] = {}
-    for number, row in _rows(path, faults):
-        try:
-            name, value = (cell.strip() for cell in row)
-            score = float(value)
-        except ValueError:
-            faults.append(f"{path.name}, line {number}: not 'clip name,number': {','.join(row)}")
+    for line, row, number in _rows(path, faults):
+        name = row[0].replace("\\", "/").rpartition("/")[2]
+        if number is None or not _CLIP.fullmatch(name):
+            faults.append(f"{path.name}, line {line}: not 'clip name,number': {','.join(row)}")
             continue
-        # Some systems write the path of a clip.
-        name = name.replace("\\", "/").rpartition("/")[2]
         if name in values:
-            where = f"{path.name}, line {number}: {name} stands there twice"
-            is_same = values[name] == score
+            where = f"{path.name}, line {line}: {name} stands there twice"
+            is_same = values[name] == number
             kind = repetitions if is_same else faults
-            kind.append(where + ("" if is_same else f", as {values[name]} and {score}"))
-        values.setdefault(name, score)
+            kind.append(where + ("" if is_same else f", as {values[name]} and {number}"))
+        values.setdefault(name, number)
     return values
 
 
-def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, list[str], float | None]]:
+    """Lines of a clip's name and a number, None where it is none; a header and a line of the threshold are left out."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        table = read_table(path, "a file of scores")
+    except (OSError, ArchiveError) as error:
         faults.append(f"{path.name}: cannot be read ({error})")
         return
-    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
-        if any(cell.strip() for cell in row):
-            yield number, row
+    for i, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
+        cells = row if any(row) else []
+        number = table.number(cells[1]) if len(cells) == 2 and cells[1] else None
+        is_clip = bool(cells) and _CLIP.fullmatch(cells[0].replace("\\", "/").rpartition("/")[2])
+        if (
+            i == 0
+            and not is_clip
+            and len(cells) == 2
+            and (number is None or _THRESHOLD.fullmatch(cells[0]))
+        ):
+            continue
+        if cells:
+            yield line, row, number

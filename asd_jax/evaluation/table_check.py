@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from asd_jax.evaluation.clip_scores import DOMAINS, ClipScore, dataset_year
-from asd_jax.evaluation.metrics import MAX_FPR, auc, harmonic_mean
+from asd_jax.evaluation.metrics import MAX_FPR, auc, harmonic_mean, precision_recall_f1
 from asd_jax.evaluation.published_tables import (
     OFFICIAL_SCORE,
     Cell,
@@ -20,7 +20,13 @@ from asd_jax.evaluation.published_tables import (
 )
 from asd_jax.evaluation.result_csv import CI95, evaluator_ci95, table_lines
 from asd_jax.evaluation.score_files import ScoreSet
-from asd_jax.evaluation.tables import ResultRow, labels_and_scores, official_columns, result_rows
+from asd_jax.evaluation.tables import (
+    DECISION_METRICS,
+    ResultRow,
+    labels_and_scores,
+    official_columns,
+    result_rows,
+)
 
 TOLERANCE = 1e-9
 
@@ -100,7 +106,12 @@ class _Computed:
 
     @functools.cached_property
     def slips(self) -> dict[str, Cells]:
-        return {
+        variants = {}
+        if dataset_year(self._dataset) >= FIRST_MIXED_YEAR:
+            variants[_DECISIONS_VARIANT] = _cells(
+                self._dataset, _decisions_against_all(self._rows, self._clips)
+            )
+        return variants | {
             _SUMMARY_SLIP: _summary_slip(self.right),
             _HALVES_SLIP: _cells(self._dataset, self._rows, literal_halves=True),
         }
@@ -196,6 +207,43 @@ _HALVES_SLIP = (
     "as the evaluators of 2021 and 2022 halve the rows of a machine type between source and target"
 )
 _SUMMARY_SLIP = "as the baseline's summary gives means of pAUC for those of its domains"
+
+
+FIRST_MIXED_YEAR = 2022
+_DECISIONS_VARIANT = (
+    "a variant published in 2022: precision, recall and F1 of a domain's normal clips against the anomalies of both "
+    "domains"
+)
+
+
+def _decisions_against_all(
+    rows: Sequence[ResultRow], clips: Sequence[ClipScore]
+) -> list[ResultRow]:
+    """Precision, recall and F1 of a domain as its AUC is defined since 2022: against all anomalies."""
+    changed = []
+    for row in rows:
+        known: list[tuple[str, float]] = []
+        for domain in DOMAINS:
+            compared = [
+                clip
+                for clip in _clips_of(row, clips)
+                if clip.domain == domain or clip.label == "anomaly"
+            ]
+            decided = [
+                (clip.label == "anomaly", clip.decision)
+                for clip in compared
+                if clip.decision is not None
+            ]
+            if not decided or len(decided) < len(compared):
+                continue
+            labels, decisions = zip(*decided, strict=True)
+            figures = precision_recall_f1(labels, decisions)
+            known += [
+                (f"{name} ({domain})", figure)
+                for name, figure in zip(DECISION_METRICS, figures, strict=True)
+            ]
+        changed.append(_with_areas(row, known))
+    return changed
 
 
 def _summary_slip(right: Cells) -> Cells:

@@ -27,6 +27,7 @@ _TRUTH_FILE = re.compile(
     r"ground_truth_(?P<machine_type>[\w-]+?)_section_\d+(?:_(?P<domain>source|target))?_test\.csv"
 )
 _SECTION = re.compile(r"(?:id|section)_\d+")
+_NUMBERED = re.compile(r"((?:section|normal|anomaly|id)_.*?_)(\d{4,8})(?:[_.]|$)")
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,12 @@ def _judge(
         names, where = known.get(place, set()), " ".join(place)
         if names and own:
             faults += _differences(where, own, names)
-        elif any(clip.label == "unknown" for clip in joined if _place(clip) == place):
+            continue
+        if official and own:
+            gaps, remark = _numbering(where, own)
+            faults += gaps
+            remarks += remark
+        if any(clip.label == "unknown" for clip in joined if _place(clip) == place):
             remarks.append(f"{where}: its truth is not known, so there are no metrics")
     return JudgedClips(stage, tuple(joined), tuple(faults), tuple(remarks), frozenset(undefined))
 
@@ -187,6 +193,34 @@ def _differences(where: str, own: set[str], names: set[str]) -> list[str]:
             f"{where}: {len(foreign)} clips are not in the ground truth: {_listed(foreign)}"
         )
     return faults
+
+
+def _numbering(where: str, own: set[str]) -> tuple[list[str], list[str]]:
+    """Gaps in the numbers of a section's clips, and how far the numbers tell that it is complete.
+
+    The clips of a domain and label are numbered from 0 without a gap; how many there are no name tells.
+    """
+    groups: dict[str, set[int]] = defaultdict(set)
+    for name in own:
+        if found := _NUMBERED.match(name):
+            groups[found.group(1)].add(int(found.group(2)))
+    lacking = [
+        f"{before}{number:04d}"
+        for before, numbers in sorted(groups.items())
+        for number in range(max(numbers))
+        if number not in numbers
+    ]
+    if lacking:
+        return [
+            f"{where}: {len(lacking)} clips are missing by the numbers of the others: {_listed(lacking)}"
+        ], []
+    sizes = {len(numbers) for numbers in groups.values()}
+    uneven = (
+        f"; the counts differ ({', '.join(f'{before}* {len(numbers)}' for before, numbers in sorted(groups.items()))})"
+        if len(sizes) > 1
+        else ""
+    )
+    return [], [f"{where}: complete as far as known, {len(own)} clips without a gap{uneven}"]
 
 
 def _names_by_section(truths: Truths) -> dict[tuple[str, str], set[str]]:

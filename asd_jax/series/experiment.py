@@ -30,13 +30,17 @@ class SeriesDataConfig:
 
     Attributes:
         train_hop: time steps between the starts of training windows.
-        skip_columns: leading columns that are no channels, such as a time stamp.
+        skip_columns: leading columns that are no channels; 0 finds time stamps and numbers of rows.
         missing: a missing number (NaN) is an "error", or becomes "zero" as in the published code.
+        decimal: how a text writes numbers, where that cannot be found.
+        header: whether a text's first line holds names, where that cannot be found.
     """
 
     train_hop: Count = 1
     skip_columns: CountOrNone = 0
     missing: Literal["error", "zero"] = "error"
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    header: Literal["auto", "yes", "no"] = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +81,8 @@ class SeriesExperiment:
         """All that a training depends on, with a digest of its data; scoring may change afterwards."""
         content = dataclasses.asdict(self)
         del content["scoring"]
+        # How a file is read: the digest is of what was read.
+        del content["data"]["decimal"], content["data"]["header"]
         return json.dumps(content | {"training_data": training_data}, indent=2) + "\n"
 
 

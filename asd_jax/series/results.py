@@ -45,7 +45,8 @@ def write_series_results(
     columns say so; those of an earlier run are removed where they are not asked for.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    decisions = energies > threshold
+    # What is not finite is above any threshold.
+    decisions = ~(energies <= threshold)
     _write_energies(directory / "energies.csv", energies, decisions, labels)
     heading = _heading(experiment, energies, decisions, threshold)
     found: dict[str, Figures] = {}
@@ -70,9 +71,16 @@ def _heading(
 ) -> str:
     scoring = experiment.scoring
     source = "training and test" if scoring.thuml_threshold else "training"
+    wild = np.flatnonzero(~np.isfinite(energies))
+    remark = ""
+    if len(wild):
+        remark = (
+            f"\n{len(wild)} time steps have no finite energy, the first is {wild[0]}: they count as anomalies; "
+            "look at the series there"
+        )
     return (
         f"{experiment.name}: {np.count_nonzero(decisions)} of {len(energies)} time steps are above "
-        f"{threshold:.6g},\nthe {100 - scoring.anomaly_ratio:g}th percentile of the {source} energies"
+        f"{threshold:.6g},\nthe {100 - scoring.anomaly_ratio:g}th percentile of the {source} energies{remark}"
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ from tfds_dcase.bars import progress_bar
 
 from asd_jax.detectors.base import TrainState
 from asd_jax.json_files import read_json_object
-from asd_jax.series.arrays import Standardisation, read_labels, read_series, require_fit
+from asd_jax.series.arrays import (
+    Standardisation,
+    constant_channels,
+    read_labels,
+    read_series,
+    require_fit,
+    require_moderate,
+)
 from asd_jax.series.decisions import threshold_of
 from asd_jax.series.detector import SeriesDetector
 from asd_jax.series.experiment import SeriesExperiment
@@ -71,6 +79,8 @@ def run(
     labels = None if labels_file is None else read_labels(labels_file, len(raw_test))
     if point_adjust and labels is None:
         raise ValueError("point adjustment looks at labels: give --labels=FILE")
+    require_moderate(training_file, raw)
+    _say_constant(training_file, raw, test_file, raw_test)
     standardise = Standardisation.of(raw)
     training, test = standardise(raw), standardise(raw_test)
     detector, state = _train(experiment, workdir, training, training_file.name)
@@ -80,10 +90,34 @@ def run(
     energies = step_energies(experiment, detector, state, test, "test series")
     if jax.process_index() > 0:
         return None
+    if not np.isfinite(normal_energies).all():
+        step = int(np.flatnonzero(~np.isfinite(normal_energies))[0])
+        raise ValueError(
+            f"{training_file}: the energy of time step {step} is not finite, so there is no threshold: look at the "
+            "series there, or train with a lower detector.learning_rate"
+        )
     threshold = threshold_of(normal_energies, energies, experiment.scoring)
     return write_series_results(
         workdir / "results", experiment, energies, threshold, labels, point_adjust
     )
+
+
+def _say_constant(training: Path, raw: np.ndarray, test: Path, raw_test: np.ndarray) -> None:
+    """Names channels that never change in training: their deviation is not divided by."""
+    constant = np.flatnonzero(constant_channels(raw))
+    if not len(constant):
+        return
+    moving = [
+        i for i in constant if not constant_channels(np.r_[raw[:1, [i]], raw_test[:, [i]]])[0]
+    ]
+    moves = f"; {_listed(moving)} of {test} changes, and counts in its own units" if moving else ""
+    say(f"constant         channel {_listed(constant)} of {training}{moves}")
+
+
+def _listed(channels: Iterable[int]) -> str:
+    numbers = [str(channel) for channel in channels]
+    shown = ", ".join(numbers[:8])
+    return shown if len(numbers) <= 8 else f"{shown} and {len(numbers) - 8} more"
 
 
 def _train(

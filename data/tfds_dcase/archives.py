@@ -86,6 +86,13 @@ def no_archives(layout: YearLayout, manual_dir: Path) -> ArchiveError:
     """The error for a folder that is missing or holds no archive, with all expected names."""
     there = _zip_names(manual_dir)
     state = "holds no archive of this year" if manual_dir.is_dir() else "does not exist"
+    unzipped = _unzipped(layout, manual_dir)
+    if unzipped:
+        folder, name = unzipped
+        return ArchiveError(
+            f"{folder} is an unzipped archive; the archives themselves are read. Put {name} there, or make it again: "
+            f"cd {folder.parent} && zip -0 -r {name} {folder.name}"
+        )
     if there:
         state += f" (but {', '.join(there[:3])}{' ...' if len(there) > 3 else ''})"
     lines = [
@@ -100,11 +107,32 @@ def no_archives(layout: YearLayout, manual_dir: Path) -> ArchiveError:
     return ArchiveError("\n".join(lines))
 
 
+def _unzipped(layout: YearLayout, folder: Path) -> tuple[Path, str] | None:
+    """A folder that lies there in place of an archive, and the archive's name."""
+    for kind in layout.kinds:
+        for machine_type in kind.machine_types:
+            name = kind.file_name(machine_type)
+            for place in (folder, folder / layout.config):
+                for found in (
+                    place / name.removesuffix(".zip") / machine_type,
+                    place / machine_type,
+                ):
+                    if any(
+                        (found / part).is_dir() for part in (*kind.parts, "test", "source_test")
+                    ):
+                        return found, name
+    return None
+
+
 def _zip_names(folder: Path) -> list[str]:
     try:
         if not folder.is_dir():
             return []
-        return sorted(path.name for path in folder.iterdir() if path.suffix == ".zip")
+        return sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.suffix.lower() == ".zip" and not path.name.startswith("._")
+        )
     except OSError as error:
         raise ArchiveError(
             f"{folder} cannot be read ({error.strerror}). Give yourself the permission to list "
@@ -115,10 +143,15 @@ def _zip_names(folder: Path) -> list[str]:
 def _matching(
     layout: YearLayout, folder: Path, names: Collection[str], faults: Faults
 ) -> Iterable[Archive]:
+    official = {name.lower(): name for name in layout.archive_names()}
     other_years = frozenset[str]().union(*(other.archive_names() for other in LAYOUTS.values()))
-    for name in names:
+    for written in names:
+        # A copy from another system may have other capitals.
+        name = official.get(written.lower(), written)
+        if name != written and name in names:
+            continue
         fitting = [
-            Archive(folder / name, kind, machine_type)
+            Archive(folder / written, kind, machine_type)
             for kind in layout.kinds
             if (machine_type := kind.machine_type_in(name))
         ]
@@ -129,7 +162,7 @@ def _matching(
                 yield found
             elif current not in names and name not in other_years:
                 cure = f"Download {found.kind.address(found.machine_type)} in its place"
-                faults.add(str(folder / name), "is a first release, which was replaced", cure)
+                faults.add(str(folder / written), "is a first release, which was replaced", cure)
         # One folder may hold several years: dev_data_fan.zip also fits 2023's dev_<type>.zip.
         if fitting and not known and name not in other_years:
             kind, unknown = fitting[-1].kind, fitting[-1].machine_type

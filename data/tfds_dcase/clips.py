@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from tfds_dcase.archives import DAMAGE, Archive, Fingerprint, Found, fingerprints
 from tfds_dcase.errors import Faults
 from tfds_dcase.labels import GroundTruth, Truth, read_attributes, read_ground_truth
-from tfds_dcase.layouts import YearLayout
+from tfds_dcase.layouts import LAYOUTS, YearLayout
 
 # Half an hour of 16 kHz audio: more than any clip, small enough to read in one go.
 _LARGEST_CLIP = 64 << 20
@@ -116,6 +116,10 @@ def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faul
     members = [info for info in infos if not _is_ignored(info)]
     parsed = [_parse(layout, archive, info, truth, faults) for info in members]
     clips = [clip for clip in parsed if clip]
+    for name, count in collections.Counter(clip.clip_id for clip in clips).items():
+        if count > 1:
+            cure = "Keep one of them, or download the archive again"
+            faults.add(f"{archive.path.name}: {name}", f"stands there {count} times", cure)
     if len(clips) == len(members):
         _require_train(archive, clips, faults)
     return _with_attributes(archive, clips, attributes)
@@ -200,18 +204,19 @@ def _parse(
     faults: Faults,
 ) -> Clip | None:
     where = f"{archive.path.name}: {info.filename}"
-    known = _read_name(layout, archive, info.filename)
+    path = _official_path(layout, archive, info.filename)
+    known = _read_name(layout, archive, path)
     if isinstance(known, str):
-        faults.add(where, known, _naming_cure(layout, archive))
+        faults.add(where, known, _naming_cure(layout, archive, path))
         return None
-    file_name = PurePosixPath(info.filename).name
+    file_name = PurePosixPath(path).name
     hidden = truth.of(archive.machine_type, file_name) if archive.kind.labels_hidden else Truth()
     stage = archive.kind.stage
     return Clip(
         archive=archive.path,
         member=info.filename,
         size=info.file_size,
-        clip_id=f"{layout.config}/{stage}/{_path(info)}",
+        clip_id=f"{layout.config}/{stage}/{PurePosixPath(path)}",
         split=f"{stage}_{known['part']}_{archive.machine_type}",
         machine_type=archive.machine_type,
         section=known["section"],
@@ -219,6 +224,31 @@ def _parse(
         label=known.get("label", hidden.label),
         attributes=known.get("attributes", hidden.attributes),
     )
+
+
+def _official_path(layout: YearLayout, archive: Archive, member: str) -> str:
+    """A member's path as the official archive has it, where a repacked one differs without doubt.
+
+    Separators of another system, folders above the machine type's or none, and other capitals are put right; any other
+    path comes back as it is.
+    """
+    parts = PurePosixPath(member.replace("\\", "/")).parts
+    if not parts:
+        return member
+    *folders, name = parts
+    stem, dot, suffix = name.rpartition(".")
+    name = f"{stem}{dot}{suffix.lower()}"
+    lowered = [folder.lower() for folder in folders]
+    own = archive.machine_type.lower()
+    others = {kind.lower() for kind in layout.machine_types} - {own}
+    if others & set(lowered):
+        return member
+    below = folders[len(lowered) - lowered[::-1].index(own) :] if own in lowered else folders
+    if own not in lowered:
+        # Without the machine type's folder only the part's folder is certain.
+        below = below[-1:]
+    path = "/".join([archive.machine_type, *(folder.lower() for folder in below), name])
+    return path if not isinstance(_read_name(layout, archive, path), str) else member
 
 
 def _read_name(layout: YearLayout, archive: Archive, member: str) -> dict[str, str] | str:
@@ -245,7 +275,19 @@ def _read_name(layout: YearLayout, archive: Archive, member: str) -> dict[str, s
     return in_folder | in_name
 
 
-def _naming_cure(layout: YearLayout, archive: Archive) -> str:
+def _naming_cure(layout: YearLayout, archive: Archive, path: str) -> str:
+    stem = PurePosixPath(path).stem
+    fits_another = any(
+        re.fullmatch(pattern, stem)
+        for other in LAYOUTS.values()
+        for pattern in (other.labelled, other.hidden)
+    )
+    if not fits_another:
+        part = archive.kind.parts[0]
+        return (
+            f"Wanted is the layout {archive.machine_type}/{part}/<clip>.wav with the official names of the clips, as "
+            f"in the published archive. {archive.cure}"
+        )
     return (
         "Archives of other years may bear the same name: put those of this year into a folder "
         f"{layout.config} of their own. {archive.cure}"

@@ -5,12 +5,13 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tfds_dcase.archives import Fingerprint
 from tfds_dcase.clips import Clip, Scan
 from tfds_dcase.errors import ArchiveError, Faults
 from tfds_dcase.folder_files import Listing, OwnFile, list_folder
+from tfds_dcase.folder_names import told_by_names
 from tfds_dcase.folder_table import list_table, table_state
 from tfds_dcase.layouts import SAMPLE_RATE, nearest
 from tfds_dcase.provenance import Provenance
@@ -106,6 +107,35 @@ class OwnRecordings:
     def reading(self, clips: Sequence[Clip]) -> Iterator[Read]:
         """Gives the function that reads any of these clips."""
         yield self._read
+
+    def overview(self) -> list[str]:
+        """A table of folders, what their recordings are taken as, and how many; what nothing told is marked.
+
+        Raises:
+            ArchiveError: See `scan`.
+        """
+        counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        untold: set[str] = set()
+        for file in self._listing.files:
+            path = PurePosixPath(file.member)
+            folder, placement = str(path.parent), file.placement
+            taken = f"{placement.part}, {placement.label}"
+            counts[folder, taken + (" (moved: named an anomaly)" if placement.moved else "")] += 1
+            if not self.table and len(path.parts) > 2 and not _is_told(path):
+                untold.add(folder)
+        if not counts:
+            return []
+        width = max(len(folder) for folder, _ in counts)
+        lines = [f"{'folder':{width}}  {'taken as':34}  clips"]
+        for (folder, taken), count in sorted(counts.items()):
+            mark = "  <- no name told it" if folder in untold else ""
+            lines.append(f"{folder:{width}}  {taken:34}  {count:5}{mark}")
+        if untold:
+            lines.append(
+                "No word of these folders is known: their recordings are learnt as normal sounds. If they are not, "
+                "name the folders train, test/normal and test/anomaly, or list the files: --table=FILE"
+            )
+        return lines
 
     def differences(self, built: Provenance) -> list[str]:
         """How the folder differs from what a dataset was built from.
@@ -211,6 +241,12 @@ class OwnRecordings:
         return Heard(decoded.waveform, decoded.clipped)
 
 
+def _is_told(path: PurePosixPath) -> bool:
+    """Whether any name below the machine type's folder tells a part or a label."""
+    told = told_by_names(path.relative_to(path.parts[0]))
+    return bool(told.keys() & {"part", "label"})
+
+
 def _channels(headers: Iterable[Header]) -> int:
     """The usual number of channels."""
     return collections.Counter(header.channels for header in headers).most_common(1)[0][0]
@@ -237,6 +273,12 @@ def _notes(clips: Sequence[Clip], found: Sequence[tuple[OwnFile, Header]]) -> It
     moved = sum(file.placement.moved for file, _ in found)
     if moved:
         yield f"{moved} anomalies lay outside the test part and were put into it"
+    mended = [file.member for file, header in found if header.remark]
+    if mended:
+        yield (
+            f"{len(mended)} recordings have a header that was never finished, and are read to the end that is there, "
+            f"such as {mended[0]}"
+        )
     rates = collections.Counter(header.rate for _, header in found)
     if rates.pop(SAMPLE_RATE, 0) < len(found):
         listed = ", ".join(f"{count} from {rate} Hz" for rate, count in sorted(rates.items()))

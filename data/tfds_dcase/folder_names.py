@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tfds_dcase.layouts import LAYOUTS
@@ -15,10 +15,29 @@ _FOLDERS = (
     re.compile(r"(?P<domain>source|target)"),
     re.compile(f"(?P<section>{SECTION.pattern})"),
 )
-# A wrong guess at an anomaly costs a test clip, a missed one spoils the training: hence any ending.
-_ANOMALY = re.compile(r"anomal|abnormal")
-_NORMAL = re.compile(r"normal(?![a-z])")
-_LABEL_WORDS = ("normal", "anomaly", "anomalous", "abnormal")
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words of the field's and of industry's data sets. A wrong guess at an anomaly costs a test clip, a missed one spoils
+# the training.
+_ANOMALY_WORDS = _set(
+    "anomaly anomalies anomalous abnormal ng nok notok ko bad broken break faulty fault faults defect defects "
+    "defective damage damaged failure failures failed failing fail leak leaks leaking leakage worn wear crack cracked "
+    "imbalance unbalance unbalanced misalignment misaligned outlier outliers malfunction erroneous"
+)
+_NORMAL_WORDS = _set("normal normals ok okay good healthy baseline fine intact faultless")
+_NOT = _set("not non no un")
+_TRAIN_WORDS = _set("train training learn learning fit")
+_TEST_WORDS = _set("test testing tests val valid validation validate eval evaluation holdout")
+_PART_WORDS = dict.fromkeys(_TRAIN_WORDS, "train") | dict.fromkeys(_TEST_WORDS, "test")
+_FILLERS = _set(
+    "cut data dataset set sets file files sound sounds clip clips audio wav wavs recording recordings sample samples "
+    "signal signals machine state condition new old all part"
+)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _CLIPS = tuple(
     re.compile(pattern)
     for pattern in dict.fromkeys(
@@ -101,14 +120,33 @@ def machine_type_fault(name: str) -> tuple[str, str] | None:
 
 def is_told_word(name: str) -> bool:
     """Whether a folder's name tells a part, a domain or a label and nothing else."""
-    return bool(_told_by_folder(name).keys() & {"part", "domain"}) or name.lower() in _LABEL_WORDS
+    if any(found.fullmatch(name.lower()) for found in _FOLDERS[:2]):
+        return True
+    words = _words(name)
+    known = {*_ANOMALY_WORDS, *_NORMAL_WORDS, *_PART_WORDS}
+    return any(word in known for word in words) and all(
+        word in known or word in _FILLERS or word in _NOT for word in words
+    )
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
 
 
 def _told_by_folder(name: str) -> dict[str, str]:
     for pattern in _FOLDERS:
         if found := pattern.fullmatch(name.lower()):
             return {key: value for key, value in found.groupdict().items() if value}
-    return _told_by_beginning(name)
+    words = _words(name)
+    # A test bench is no test: words of a part count where nothing else stands beside them.
+    parts = (
+        {_PART_WORDS[word] for word in words if word in _PART_WORDS}
+        if is_told_word(name)
+        else set()
+    )
+    if len(parts) > 1:
+        raise Contradiction(f"the folder {name} says train and test")
+    return ({"part": parts.pop()} if parts else {}) | _label_of(name, words)
 
 
 def _told_by_clip(name: str) -> dict[str, str]:
@@ -118,10 +156,18 @@ def _told_by_clip(name: str) -> dict[str, str]:
             if told.get("attributes") == "noAttribute":
                 del told["attributes"]
             return told
-    return _told_by_beginning(name)
+    return _label_of(name, _words(name))
 
 
-def _told_by_beginning(name: str) -> dict[str, str]:
-    if _ANOMALY.match(name.lower()):
-        return {"label": "anomaly"}
-    return {"label": "normal"} if _NORMAL.match(name.lower()) else {}
+def _label_of(name: str, words: Sequence[str]) -> dict[str, str]:
+    """The label that the words of a name tell; `not_ok` is one word of an anomaly."""
+    labels = set()
+    for i, word in enumerate(words):
+        negated = i > 0 and words[i - 1] in _NOT
+        if word in _ANOMALY_WORDS or word.startswith(("anomal", "abnormal")):
+            labels.add("normal" if negated else "anomaly")
+        elif word in _NORMAL_WORDS:
+            labels.add("anomaly" if negated else "normal")
+    if len(labels) > 1:
+        raise Contradiction(f"{name} says label normal and anomaly")
+    return {"label": labels.pop()} if labels else {}

@@ -1,5 +1,6 @@
 """A table that says which recordings are taken and what they are, in place of their names."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from tfds_dcase.folder_files import Listing, OwnFile, is_named_well, state_of
 from tfds_dcase.folder_names import PARTS, SECTION, machine_type_fault, place
 from tfds_dcase.layouts import DOMAINS, LABELS
 from tfds_dcase.recordings import SUFFIXES
+from tfds_dcase.regular_files import require_regular_file
 
 REQUIRED = ("file", "machine_type")
 OPTIONAL = ("section", "domain", "label", "part", "attributes")
@@ -30,7 +32,10 @@ def list_table(table: Path, folder: Path, machine_types: Sequence[str], faults: 
     Raises:
         ArchiveError: The table cannot be read or lacks a column.
     """
-    rows = csv.DictReader(io.StringIO(_content(table), newline=""), strict=True)
+    content = _content(table)
+    rows = csv.DictReader(
+        io.StringIO(content, newline=""), delimiter=_separator(content), strict=True
+    )
     files: list[OwnFile] = []
     lines: dict[Path, int] = {}
     for row in _rows(rows, table):
@@ -53,9 +58,22 @@ def table_state(table: Path) -> Fingerprint:
     return Fingerprint(state.name, state.size, 0, state.digest)
 
 
+def _separator(content: str) -> str:
+    """What the first line cuts the required columns' names by; a comma where nothing does."""
+    first = content.partition("\n")[0]
+    for separator in ",;\t|":
+        cells = [cell.strip().strip('"') for cell in first.split(separator)]
+        if set(REQUIRED) <= set(cells):
+            return separator
+    return ","
+
+
 def _content(table: Path) -> str:
     try:
-        return table.read_text(encoding="utf-8-sig")
+        require_regular_file(table, "a CSV file in UTF-8")
+        content = table.read_bytes()
+        is_wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return content.decode("utf-16" if is_wide else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(
             f"table {table} cannot be read ({error}). Name a CSV file in UTF-8"

@@ -5,6 +5,7 @@ import errno
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from etils import epath
 
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.features_file import opened
-from tfds_dcase.folder import FOLDER
+from tfds_dcase.folder import FOLDER, OwnRecordings
 from tfds_dcase.index import is_complete, write_index
 from tfds_dcase.locks import locked
 from tfds_dcase.progress import Progress, reporting
@@ -75,6 +76,8 @@ def prepare(
             builder = _finish(folder, progress)
             _check_unchanged(source, builder, folder, file_format)
             return builder
+        if isinstance(source, OwnRecordings) and progress is True:
+            print("\n".join(source.overview()), file=sys.stderr)
         staging = _staging(source.config, data_dir)
         try:
             with _telling_of_disk(data_dir):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import soundfile
 
 from tfds_dcase.layouts import SAMPLE_RATE
+from tfds_dcase.unfinished_wav import finished
 from tfds_dcase.waveforms import WaveformError, length_fault
 
 CHANNELS = ("mean", "first", "second", "all")
@@ -42,7 +43,10 @@ _UNTOLD = 1 << 62
 # What programs write into a wav header that cannot know the length yet, as ffmpeg into a pipe.
 _OPEN_END = re.compile(r"^has a wrong header or is cut off: 4294967295 bytes promised")
 _CONVERT = "Convert it to wav or flac with a program that plays it, or remove it"
-_AGAIN = "Copy or record it again, or remove it"
+_AGAIN = (
+    "Copy or record it again; if its recorder was stopped, keep what is there by: ffmpeg -i OLD.wav "
+    "NEW.wav; or remove it"
+)
 _CUT = "Cut it into clips of the length that is to be judged, 10 s for example"
 
 _Samples = npt.NDArray[np.float32]
@@ -57,11 +61,13 @@ class Header:
         rate: Hz.
         channels: How many.
         samples: Length at 16 kHz; 0 where the header keeps it back.
+        remark: What the header lacks that reading does without; empty as a rule.
     """
 
     rate: int
     channels: int
     samples: int
+    remark: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +114,16 @@ def read_header(path: Path, channel: str = "mean") -> Header:
         told = file.frames < _UNTOLD
         samples = math.ceil(file.frames * SAMPLE_RATE / file.samplerate) if told else 0
         _check_length(samples, kept_channels(file.channels, channel))
-        return Header(file.samplerate, file.channels, samples)
+        return Header(file.samplerate, file.channels, samples, header_remark(path))
+
+
+def header_remark(path: Path) -> str:
+    """What is missing in a file's header that reading it does without; empty where nothing is."""
+    if finished(path) is None:
+        return ""
+    return (
+        "its header was never finished (a recorder that was stopped): read to the end that is there"
+    )
 
 
 def decode(path: Path, channel: str = "mean") -> Decoded:
@@ -154,6 +169,11 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
             if not content.read(1):
                 raise WaveformError("is empty (0 bytes)", _AGAIN)
             content.seek(0)
+            mended = finished(path)
+            if mended is not None:
+                with _InOneGo(mended) as file:
+                    yield file
+                return
             # Of a path libsndfile takes a Mac's `._` file beside an mp3 for its content.
             with _InOneGo(content.fileno(), closefd=False) as file:
                 yield file

@@ -104,7 +104,7 @@ def test_paths_spaces_blank_lines_and_other_line_ends_are_accepted(tmp_path: Pat
         ("a.wav,nan\nb.wav,1\n", "the score of a.wav is nan", 1, True),
         ("a.wav,-inf\n", "the score of a.wav is -inf", 0, True),
         ("a.wav,high\nb.wav,1\n", "line 1: not 'clip name,number': a.wav,high", 1, True),
-        ("a.wav;1\n", "line 1: not 'clip name,number'", 0, True),
+        ("a.wav;1,2882\nb.wav;3\n7;8\n", "line 3: not 'clip name,number': 7,8", 2, True),
         ("a.wav,1\na.wav,2\n", "line 2: a.wav stands there twice, as 1.0 and 2.0", 1, True),
         ("a.wav,1\nb.wav,3\na.wav,1\n", "line 3: a.wav stands there twice", 2, False),
         ("", "no clip", 0, True),

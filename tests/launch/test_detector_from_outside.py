@@ -51,6 +51,12 @@ def test_it_trains_resumes_and_evaluates(
     assert [row["step"] for row in rows] == list(range(1, 6 * 60 + 1))
     assert rows[0] == first, "what the killed training logged before its checkpoint stays"
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    process = launch("evaluate.py", *arguments)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "mean_spectrum.py:MeanSpectrumConfig is not part of asd_jax" in errors
+    assert "give --detector_module=FILE" in errors
+    arguments = [*arguments, f"--detector_module={tmp_path / 'mean_spectrum.py'}"]
     table = finish(launch("evaluate.py", *arguments))
     assert "fan" in table
     assert "pump" in table

@@ -57,7 +57,8 @@ def test_a_detector_from_outside_has_a_report_without_its_reasons(
     config = f"--config={tmp_path / 'mean_spectrum_experiment.py'}"
     status, _, errors = finish(launch("train.py", config, *shared, cwd=tmp_path))
     assert status == 0, errors
-    status, _, errors = finish(launch("report.py", *shared, "--examples=1"))
+    module = f"--detector_module={tmp_path / 'mean_spectrum.py'}"
+    status, _, errors = finish(launch("report.py", *shared, module, "--examples=1"))
     assert status == 0, errors
     page = (tmp_path / "run" / "report_development.html").read_text()
     assert "MeanSpectrum does not explain its score" in page

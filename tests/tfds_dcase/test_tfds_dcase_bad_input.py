@@ -131,7 +131,7 @@ BAD_2020: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
         fan(("fan/train/normal_00_1.wav", wav())),
         (
             "dev_data_fan.zip: fan/train/normal_00_1.wav: fits no clip name of dcase2020",
-            "into a folder dcase2020",
+            "Wanted is the layout fan/train/<clip>.wav",
         ),
     ),
     "terminal codes in a name": (
@@ -147,8 +147,8 @@ BAD_2020: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
         ("pump/train/normal_id_00_00000000.wav: is a clip of pump in an archive of fan", AGAIN),
     ),
     "unknown machine type": (
-        lambda folder: pack(folder / "dev_data_Fan.zip", {CLIP: wav()}),
-        ("dev_data_Fan.zip: unknown machine type 'Fan'", "did you mean fan?"),
+        lambda folder: pack(folder / "dev_data_Fann.zip", {CLIP: wav()}),
+        ("dev_data_Fann.zip: unknown machine type 'Fann'", "did you mean fan?"),
     ),
     "no train split": (
         lambda folder: pack(folder / "dev_data_fan.zip", {TEST_CLIP: wav()}),

@@ -1,13 +1,15 @@
 """A folder of own recordings, or a table of them, becomes a dataset like that of a year."""
 
 import pickle
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow_datasets as tfds
 import tfds_dcase
+from tfds_dcase.folder import OwnRecordings
+from tfds_dcase.folder_names import Contradiction, is_told_word, place, told_by_names
 
 from tests.tfds_dcase.own_recordings import clips, labels, notes, waveform, write
 
@@ -226,3 +228,70 @@ def test_a_folder_given_as_a_link_is_read(tmp_path: Path) -> None:
     write(tmp_path / "own", "fan/a.wav")
     (tmp_path / "link").symlink_to(tmp_path / "own")
     assert set(clips(tmp_path / "link", tmp_path / "data")) == {"fan/a.wav"}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("press/OK/a.wav", ("train", "normal")),
+        ("press/NG/a.wav", ("test", "anomaly")),
+        ("press/good/a.wav", ("train", "normal")),
+        ("press/broken/a.wav", ("test", "anomaly")),
+        ("press/Faulty_Sounds/a.wav", ("test", "anomaly")),
+        ("press/not_ok/a.wav", ("test", "anomaly")),
+        ("press/NotGood/a.wav", ("test", "anomaly")),
+        ("press/non-normal/a.wav", ("test", "anomaly")),
+        ("press/no_defect/a.wav", ("train", "normal")),
+        ("press/testing/a.wav", ("test", "unknown")),
+        ("press/test_cut/a.wav", ("test", "unknown")),
+        ("press/val/a.wav", ("test", "unknown")),
+        ("press/Validation/ok/a.wav", ("test", "normal")),
+        ("press/training/a.wav", ("train", "normal")),
+        ("press/train/press_faulty_03.wav", ("test", "anomaly")),
+        ("press/a_leak_2bar.wav", ("test", "anomaly")),
+        ("press/bearing_OK_7.wav", ("train", "normal")),
+        ("press/id_00/damage/a.wav", ("test", "anomaly")),
+        ("OK_press/a.wav", ("train", "normal")),
+        ("valve_leak/a.wav", ("train", "normal")),
+        ("press/test_bench/a.wav", ("train", "normal")),
+        ("press/contest/a.wav", ("train", "normal")),
+        ("press/book/a.wav", ("train", "normal")),
+        ("press/range/a.wav", ("train", "normal")),
+    ],
+)
+def test_usual_words_of_industry_tell_part_and_label(path: str, expected: tuple[str, str]) -> None:
+    """An anomaly among the training normals spoils a model without a word."""
+    machine, *below = PurePosixPath(path).parts
+    placement = place(told_by_names(PurePosixPath(*below)))
+    assert (placement.part, placement.label) == expected
+    assert not is_told_word(machine)
+
+
+@pytest.mark.parametrize(
+    "path", ["OK/NG/a.wav", "ok_vs_ng/a.wav", "train/test/a.wav", "normal/a_broken.wav"]
+)
+def test_names_that_contradict_each_other_are_refused(path: str) -> None:
+    with pytest.raises(Contradiction):
+        told_by_names(PurePosixPath(path))
+
+
+@pytest.mark.parametrize("name", ["OK", "NG", "train", "test_cut", "Not_OK", "bad clips", "val"])
+def test_a_folder_of_labels_is_no_machine(name: str) -> None:
+    """Whoever names the machine's own folder would get a machine type NG, trained on faults."""
+    assert is_told_word(name)
+
+
+def test_what_is_taken_as_what_is_told_before_anything_is_built(
+    tmp_path: Path,
+) -> None:
+    names = ("press/OK/a.wav", "press/OK/b.wav", "press/NG/c.wav", "press/blorp/d.wav")
+    write(tmp_path / "own", *names)
+    table = OwnRecordings(tmp_path / "own").overview()
+    assert table[0].split() == ["folder", "taken", "as", "clips"]
+    lines = [" ".join(line.split()) for line in table[1:]]
+    assert lines[:3] == [
+        "press/NG test, anomaly (moved: named an anomaly) 1",
+        "press/OK train, normal 2",
+        "press/blorp train, normal 1 <- no name told it",
+    ]
+    assert "are learnt as normal sounds" in lines[3]

@@ -153,7 +153,7 @@ BAD_TABLES = [
         "b.wav,fan",
         "its first line lacks machine_type. Its columns, between commas, are",
     ),
-    ("file;machine_type", "b.wav;fan", "its first line lacks file, machine_type"),
+    ("file&machine_type", "b.wav&fan", "its first line lacks file, machine_type"),
     ("file,machine_type,lable", "b.wav,fan,anomaly", "its first line has lable. Its columns"),
 ]
 

@@ -286,7 +286,7 @@ FAILURES = [
     ("data.train_stages=dev,eval", "missing: all additional training clips.*data.incomplete=allow"),
     ("data.class_by=section", "a class is made of machine_type"),
     ("data.channel=far", "has one channel, none is far"),
-    ("data.held_out=1", "share from 0 to below 1"),
+    ("data.held_out=1", "data.held_out is 1, must be at least 0 and below 1"),
     ("detector.clip.samples=100", "holds no vector of 5"),
     ("evaluation.score=mes", "evaluation.score mes: this detector has mse"),
     ("evaluation.checkpoint=validated", "give --set data.held_out=0.1"),

@@ -1,0 +1,73 @@
+"""Wav files whose recorder was stopped: read to their end with a remark, or refused; never wrong samples."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tfds_dcase.recordings import decode, header_remark, read_header
+from tfds_dcase.waveforms import WaveformError
+
+SAMPLES = np.random.default_rng(0).integers(-9000, 9000, 5000).astype(np.int16)
+TAG = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"Lavf58.29.100\0"
+
+
+def wav(channels: int = 1) -> bytearray:
+    file = io.BytesIO()
+    soundfile.write(file, SAMPLES.reshape(-1, channels), 16000, format="WAV", subtype="PCM_16")
+    return bytearray(file.getvalue())
+
+
+def with_size(size: int, riff: int | None = None, behind: bytes = b"", channels: int = 1) -> bytes:
+    content = wav(channels)
+    place = content.index(b"data") + 4
+    struct.pack_into("<I", content, place, size)
+    if riff is not None:
+        struct.pack_into("<I", content, 4, riff)
+    return bytes(content + behind)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_size(0),
+        with_size(0, riff=0),
+        with_size(0xFFFFFFFF, riff=0xFFFFFFFF),
+        with_size(0x80000000),
+        with_size(0x7FFFFFFF, riff=0x7FFFFFFF),
+        with_size(0x7FFFFFFF - 44),
+        with_size(0xFFFFFFFF, behind=TAG),
+        with_size(0, behind=TAG),
+        with_size(0x80000000, behind=b"\x01"),
+    ],
+)
+def test_an_unfinished_header_costs_no_sample(tmp_path: Path, content: bytes) -> None:
+    """Tags behind the samples, and a last half of a sample, are no sound."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    np.testing.assert_array_equal(decode(path).waveform, SAMPLES)
+    header = read_header(path)
+    assert header.samples == len(SAMPLES)
+    assert "never finished" in header.remark == header_remark(path)
+
+
+def test_a_finished_header_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    for content in (bytes(wav()), bytes(wav()) + TAG):
+        path.write_bytes(content)
+        assert header_remark(path) == ""
+    path.write_bytes(bytes(wav()))
+    np.testing.assert_array_equal(decode(path).waveform, SAMPLES)
+
+
+@pytest.mark.parametrize(
+    "content", [with_size(12000), bytes(wav()[:3000]), bytes(wav()[:44]), with_size(0)[:44] + TAG]
+)
+def test_a_file_that_is_cut_off_is_refused_with_a_way_out(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(WaveformError) as error:
+        read_header(path)
+    assert "ffmpeg -i OLD.wav NEW.wav" in error.value.cure
