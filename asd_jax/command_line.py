@@ -35,8 +35,8 @@ _SET = flags.DEFINE_multi_string(
 )
 _DETECTOR_MODULE = flags.DEFINE_multi_string(
     "detector_module",
-    [],
-    "Python file with a detector's class from outside asd_jax, for a run that was trained with it. It is run.",
+    None,
+    "Python file with the run's detector, if it is not asd_jax's. It is run.",
 )
 _MULTI_PROCESS = flags.DEFINE_bool(
     "multi_process", False, "Join the other processes of a TPU pod or a cluster (jax.distributed)."
@@ -44,7 +44,7 @@ _MULTI_PROCESS = flags.DEFINE_bool(
 _COORDINATOR = flags.DEFINE_string(
     "coordinator_address",
     None,
-    "Address host:port of process 0, where no cluster manager tells it; implies --multi_process.",
+    "host:port of process 0, where no cluster manager tells it.",
 )
 _PROCESSES = flags.DEFINE_integer(
     "num_processes", None, "Number of processes, with --coordinator_address.", lower_bound=1
@@ -103,7 +103,7 @@ def start() -> None:
     if not flags.FLAGS["verbosity"].present:
         # Checkpointing logs a screenful a save, which tears the progress bar.
         logging.set_verbosity(logging.WARNING)
-    for name in _DETECTOR_MODULE.value:
+    for name in _DETECTOR_MODULE.value or []:
         load_detector_module(terminal.user_path(name))
     several = {"--num_processes": _PROCESSES.value, "--process_id": _PROCESS.value}
     given = [name for name, value in several.items() if value is not None]

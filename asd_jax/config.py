@@ -16,7 +16,15 @@ from asd_jax.data.clips import Mode, Stage
 from asd_jax.detectors.base import DetectorConfig
 from asd_jax.detectors.catalogue import OWN
 from asd_jax.json_files import parse_json_object
-from asd_jax.ranges import Between0And1, Count, CountOrNone, Seed, Share, require_in_range
+from asd_jax.ranges import (
+    Between0And1,
+    Count,
+    CountOrNone,
+    Seed,
+    Share,
+    faults_of,
+    require_in_range,
+)
 from asd_jax.scoring.settings import ScorerConfig
 from asd_jax.typed_values import field_types, from_json, parse_text
 
@@ -265,15 +273,24 @@ def override(experiment: Settings, settings: Sequence[str]) -> Settings:
     """Applies `section.key=value` settings to an experiment, each value read as its key's type.
 
     Raises:
-        ValueError: a setting has no `=`, an unknown key (the nearest one is named), or a value of another type.
+        ValueError: all that is wrong: a setting has no `=`, an unknown key (the nearest one is named), or a value of
+            another type or out of its range.
     """
+    faults: list[str] = []
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise ValueError(f"--set {setting}: write section.key=value")
-        experiment = _replace(experiment, key.split("."), text, key)
+            faults.append(f"--set {setting}: write section.key=value")
+            continue
+        try:
+            experiment = _replace(experiment, key.split("."), text, key)
+        except ValueError as error:
+            faults.append(str(error))
     if settings:
-        require_in_range(experiment, f"--set {', '.join(settings)}")
+        wrong = faults_of(experiment)
+        faults += [f"--set {', '.join(settings)}: {'; '.join(wrong)}"] if wrong else []
+    if faults:
+        raise ValueError("\n".join(faults))
     return experiment
 
 

@@ -19,7 +19,11 @@ class Range:
         """What is wrong with a number; empty where it lies in the range."""
         low = value >= self.low if self.with_low else value > self.low
         high = value <= self.high if self.with_high else value < self.high
-        return "" if low and high else f"is {value:g}, must be {self}"
+        if low and high:
+            return ""
+        # A huge whole number cannot be written as a float.
+        told = _shown(value) if abs(value) > 1e300 else f"{value:g}"
+        return f"is {told}, must be {self}"
 
     def __str__(self) -> str:
         least = f"{'at least' if self.with_low else 'above'} {self.low:g}"

@@ -5,6 +5,8 @@ import dataclasses
 import typing
 from typing import Any
 
+from asd_jax.ranges import value_faults
+
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -48,10 +50,17 @@ def parse_text(kind: Any, text: str) -> Any:
 def _parse_tuple(arguments: tuple[Any, ...], text: str) -> Any:
     item = arguments[0]
     if typing.get_origin(item) is tuple:
+        expected = "expected nested tuples such as ((2,128,2,2),)"
         try:
-            return tuple(from_json_value(item, part) for part in ast.literal_eval(text))
-        except (SyntaxError, TypeError, ValueError):
-            raise ValueError("expected nested tuples such as ((2,128,2,2),)") from None
+            content = ast.literal_eval(text)
+        except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
+            raise ValueError(expected) from None
+        kind = tuple.__class_getitem__(arguments)
+        value = from_json_value(kind, content)
+        faults = value_faults(kind, value, "value")
+        if faults:
+            raise ValueError(f"{expected}: {faults[0]}")
+        return value
     return tuple(parse_text(item, part.strip()) for part in text.split(",") if part.strip())
 
 

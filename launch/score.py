@@ -4,9 +4,8 @@ python launch/score.py --workdir=runs/demo recordings/fan new.wav --output=score
 
 A file over twice as long as the training clips is judged by its worst stretch of their length.
 
-Exit status: 0 all files are normal, 1 there are anomalies, 2 wrong usage or set-up, or a fault of the program,
-3 some files or folders could not be heard (unreadable, in a format like m4a, or without a finite score) and the others
-are normal, 4 some could not be heard and there are anomalies.
+Exit status: 0 all files are normal, 1 there are anomalies, 2 wrong usage or set-up, or a fault of the program, 3 some
+files could not be heard (unreadable, m4a, no finite score) and the others are normal, 4 the same with anomalies.
 """
 
 from asd_jax import terminal
@@ -48,8 +47,7 @@ _WINDOWS = flags.DEFINE_enum(
     "windows",
     "auto",
     typing.get_args(HeardWindows),
-    "Hear all of each file, or its head: training normals alike. auto: as evaluate does, but files longer than any "
-    "training clip to their end.",
+    "Hear all of each file, or its head. auto: as evaluate does, but longer files to their end.",
 )
 _CHANNEL = flags.DEFINE_enum(
     "channel", "trained", typing.get_args(HeardChannel), "Of files with several channels."

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 import re
 import typing
@@ -25,9 +26,10 @@ def own_detectors() -> list[type[DetectorConfig]]:
         importlib.import_module(f"asd_jax.detectors.{module.name}")
 
     def below(kind: type) -> Iterator[type]:
-        for found in kind.__subclasses__():
-            yield found
-            yield from below(found)
+        lower: list[type] = kind.__subclasses__()
+        for one in lower:
+            yield one
+            yield from below(one)
 
     return sorted(
         {kind for kind in below(DetectorConfig) if kind.__module__.startswith("asd_jax.")},
@@ -44,7 +46,7 @@ def numbers_without_range(kind: Any) -> bool:
     return kind in (int, float)
 
 
-def groups_of(kind: type) -> set[type]:
+def groups_of(kind: Any) -> set[Any]:
     hints = typing.get_type_hints(kind)
     below = {hints[field.name] for field in dataclasses.fields(kind)}
     return {kind}.union(*(groups_of(group) for group in below if dataclasses.is_dataclass(group)))
@@ -53,7 +55,8 @@ def groups_of(kind: type) -> set[type]:
 def test_no_number_of_any_setting_is_without_a_range() -> None:
     """A field that is added later cannot forget it."""
     roots = [Experiment, SeriesExperiment, *own_detectors()]
-    for group in set().union(*(groups_of(root) for root in roots)):
+    groups: set[Any] = set().union(*(groups_of(root) for root in roots))
+    for group in groups:
         hints = typing.get_type_hints(group, include_extras=True)
         free = [
             field.name
@@ -118,3 +121,18 @@ def test_a_recipe_out_of_range_is_told_with_its_file(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"mine\.py: training\.epochs is 2\.5, must be a whole"):
         load_config(path)
+
+
+def test_all_wrong_settings_come_in_one_error() -> None:
+    wanted = ("training.epochs", "the nearest is training.epochs", "choose one of development")
+    settings = ["training.epochs=-1", "training.epoch=3", "data.mode=test"]
+    with pytest.raises(ValueError, match="nearest") as found:
+        override(Experiment("test", STgramMFNConfig()), settings)
+    assert all(part in str(found.value) for part in wanted)
+
+
+def test_a_number_that_is_no_float_is_out_of_range() -> None:
+    content = json.loads(Experiment("test", STgramMFNConfig()).to_json())
+    content["training"]["epochs"] = content["detector"]["learning_rate"] = 10**400
+    with pytest.raises(ValueError, match=r"learning_rate.*epochs|epochs.*learning_rate|rate"):
+        Experiment.from_json(json.dumps(content))

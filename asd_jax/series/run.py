@@ -114,7 +114,7 @@ def _say_constant(training: Path, raw: np.ndarray, test: Path, raw_test: np.ndar
     say(f"constant         channel {_listed(constant)} of {training}{moves}")
 
 
-def _listed(channels: Iterable[int]) -> str:
+def _listed(channels: Iterable[np.integer]) -> str:
     numbers = [str(channel) for channel in channels]
     shown = ", ".join(numbers[:8])
     return shown if len(numbers) <= 8 else f"{shown} and {len(numbers) - 8} more"

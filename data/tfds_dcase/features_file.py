@@ -24,6 +24,8 @@ _ALLOWED = frozenset(
     )
 )
 _NAMES = frozenset({"pythonClassName", "type", "python_class_name"})
+# What stands below these is text that TFDS parses once more: it may name further classes. This package writes none.
+_HIDING = frozenset({"jsonFeature", "json_feature", "proto_cls"})
 
 
 def opened(folder: epath.Path | Path) -> tfds.core.DatasetBuilder:
@@ -52,7 +54,9 @@ def require_own_features(folder: epath.Path) -> None:
     path = folder / FEATURES_FILE
     cure = "Build the dataset again: prepare.py with --rebuild"
     try:
-        if path.stat().length > _MOST_BYTES:
+        with path.open("rb") as file:
+            too_long = len(file.read(_MOST_BYTES + 1)) > _MOST_BYTES
+        if too_long:
             raise ArchiveError(f"{path} is too long for a list of features. {cure}")
         content = json.loads(path.read_text(encoding="utf-8"))
         named = set(_named(content))
@@ -77,6 +81,7 @@ def _named(content: Any) -> list[str]:
         item = waiting.pop()
         if isinstance(item, dict):
             found += [str(value) for key, value in item.items() if key in _NAMES]
+            found += [key for key in item if key in _HIDING]
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item

@@ -17,6 +17,7 @@ from tfds_dcase.features_file import opened
 from tfds_dcase.folder import FOLDER, OwnRecordings
 from tfds_dcase.index import is_complete, write_index
 from tfds_dcase.locks import locked
+from tfds_dcase.owners import numbers_for_names
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import read_provenance
 from tfds_dcase.sources import Source, config_of, source_of
@@ -80,7 +81,7 @@ def prepare(
             print("\n".join(source.overview()), file=sys.stderr)
         staging = _staging(source.config, data_dir)
         try:
-            with _telling_of_disk(data_dir):
+            with _telling_of_disk(data_dir), numbers_for_names():
                 _build(source, staging, file_format, progress)
                 _swap(Path(dataset_folder(source.config, staging)), folder, staging)
         finally:

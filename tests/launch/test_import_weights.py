@@ -59,6 +59,7 @@ def test_from_a_weight_file_to_the_table(
     )
     assert imported.splitlines() == [
         f"imported {workdir}/models/all",
+        "clips are padded by reflection; --clip_ends=zeros for scores made with librosa 0.10 or newer",
         f"next: python launch/evaluate.py --workdir={workdir}",
     ]
     classes = ClassMap.load(workdir / "models" / "all" / "class_map.json").classes

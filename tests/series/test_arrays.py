@@ -1,6 +1,7 @@
 """Series and labels from files: what is read, and how bad input is answered."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def test_what_cannot_be_found_can_be_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "dtype", [np.complex128, [("a", "f8"), ("b", "f8")], "U3", "datetime64[s]"]
 )
-def test_arrays_of_other_kinds_are_refused(tmp_path: Path, dtype: object) -> None:
+def test_arrays_of_other_kinds_are_refused(tmp_path: Path, dtype: Any) -> None:
     """A complex number loses no part without a word."""
     with pytest.raises(ValueError, match="cannot be read as real numbers"):
         read_series(saved(tmp_path, "a.npy", np.zeros(4, dtype)), CONFIG)
