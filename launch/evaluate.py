@@ -3,7 +3,7 @@
 python launch/evaluate.py --version=demo
 """
 
-from asd_jax import terminal  # noqa: F401 - first: it says what a Ctrl-C shows
+from asd_jax import terminal
 
 # isort: split
 from collections.abc import Sequence
@@ -22,6 +22,11 @@ _PROTOCOL = flags.DEFINE_enum(
     "honest: last or validated checkpoint, fixed score, thresholds from training normals. oracle: all three chosen by "
     "test labels, to compare with papers that do so; its tables and files say so.",
 )
+_OUTPUT = flags.DEFINE_string(
+    "output",
+    None,
+    "Folder for the results, in place of results/<mode> in the work directory, which then may be read-only.",
+)
 flags.adopt_module_key_flags(command_line)
 
 
@@ -33,7 +38,8 @@ def main(argv: Sequence[str]) -> None:
         command_line.start()
         workdir = command_line.chosen_workdir()
         experiment = command_line.chosen_experiment(load_experiment(workdir))
-        results = evaluate(experiment, workdir, cast(ProtocolName, _PROTOCOL.value))
+        output = terminal.user_path(_OUTPUT.value) if _OUTPUT.value else None
+        results = evaluate(experiment, workdir, cast(ProtocolName, _PROTOCOL.value), output)
         if results is not None:
             print(f"\n{results.text}\n\nscores, decisions, tables and plots: {results.directory}")
 

@@ -1,11 +1,14 @@
 """Prepared clips by position, and which of them a run uses."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
 import tfds_dcase
+from google.protobuf.message import DecodeError
 from tfds_dcase import ClipInfo
 
 Mode = Literal["development", "evaluation"]
@@ -27,9 +30,11 @@ class ClipSource:
         data_dir: folder of prepared datasets, local or of shared storage (`gs://...`).
         clips: the clips, in the order of this source.
         channel: which channel is heard, or the mean of all; recordings of one channel have but one to hear.
+        check_content: compare the samples' hash with the index, where a wrong number would be worse than a slow one.
 
     Raises:
         ValueError: the recordings have no second channel, or cannot be read at random.
+        tfds_dcase.ArchiveError: the dataset is damaged; also when a clip is read.
     """
 
     def __init__(
@@ -38,9 +43,11 @@ class ClipSource:
         data_dir: str,
         clips: Sequence[ClipInfo],
         channel: Channel = "near",
+        check_content: bool = False,
     ):
         self.clips = tuple(clips)
         self._name = f"{dataset} in {data_dir}"
+        self._check_content = check_content
         builder = tfds_dcase.load(dataset, data_dir)
         if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
             raise ValueError(
@@ -51,10 +58,11 @@ class ClipSource:
         self._channel = channel
         if channel == "far" and self._channels == 1:
             raise ValueError(f"{self._name} has one channel, none is far: choose data.channel=near")
-        self._records = {
-            split: builder.as_data_source(split).data_source
-            for split in sorted({clip.split for clip in clips})
-        }
+        self._shards = {name: _shards_of(split) for name, split in builder.info.splits.items()}
+        self._records = {}
+        for split in sorted({clip.split for clip in clips}):
+            with self._naming(f"split {split}"):
+                self._records[split] = builder.as_data_source(split).data_source
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -62,16 +70,46 @@ class ClipSource:
     def __getitem__(self, index: int) -> np.ndarray:
         """The waveform of a clip: int16 `[samples]`, or `[samples, channels]` of all."""
         clip = self.clips[index]
-        record = self._records[clip.split][clip.position]
-        waveform = tfds_dcase.waveform_of(record, self._channels)
+        with self._naming(self._place(clip)):
+            record = self._records[clip.split][clip.position]
+            clip_id, waveform = tfds_dcase.named_waveform_of(record, self._channels)
+            if clip_id != clip.clip_id:
+                raise ValueError(f"its record is {clip_id[:200]!r}")
+            if self._check_content and tfds_dcase.content_hash(waveform) != clip.content_hash:
+                raise ValueError("its samples are not those that were built")
         if self._channels == 1 or self._channel == "all":
             return waveform
         if self._channel == "mean":
             return np.rint(waveform.mean(axis=1)).astype(np.int16)
         return waveform[:, 0 if self._channel == "near" else 1]
 
+    @contextlib.contextmanager
+    def _naming(self, place: str) -> Iterator[None]:
+        """Tells where the prepared dataset is damaged, and the cure."""
+        try:
+            yield
+        # ArrayRecord raises RuntimeError, ValueError or IndexError as the place of the damage has it.
+        except (OSError, RuntimeError, ValueError, LookupError, DecodeError) as error:
+            reason = next(iter(str(error).splitlines()), "")[:300]
+            raise tfds_dcase.ArchiveError(
+                f"{self._name} is damaged, {place}: {reason}. Prepare the dataset again: prepare.py with --rebuild"
+            ) from error
+
+    def _place(self, clip: ClipInfo) -> str:
+        position = clip.position
+        for shard, length in self._shards[clip.split]:
+            if position < length:
+                return f"{clip.clip_id}, record {position} of {shard}"
+            position -= length
+        return f"{clip.clip_id}, record {clip.position} of {clip.split}, which ends before it"
+
     def __repr__(self) -> str:
         return f"ClipSource({self._name}, {len(self)} clips)"
+
+
+def _shards_of(split: tfds.core.SplitInfo) -> list[tuple[str, int]]:
+    names = [Path(name).name for name in split.filenames]
+    return list(zip(sorted(names), split.shard_lengths, strict=False))
 
 
 def all_clips(dataset: str, data_dir: str) -> list[ClipInfo]:

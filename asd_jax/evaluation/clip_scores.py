@@ -22,7 +22,7 @@ class ClipScore:
         machine_type: as the data set writes it, for example `fan` or `ToyCar`.
         section: `id_00` (2020) or `section_00` (later).
         domain: `source`, `target` or `unknown` (2020 has none).
-        file_name: name of the clip without a folder.
+        file_name: name of the clip without a folder; of own recordings its path below their folder.
         score: anomaly score, higher is more anomalous.
         decision: 1 anomaly, 0 normal, None where no threshold was applied.
         label: `normal`, `anomaly` or `unknown`.

@@ -11,6 +11,7 @@ from asd_jax.data.clips import Mode
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.foreign import dataset_of
 from asd_jax.evaluation.intervals import stratum
+from asd_jax.evaluation.places import read_provenance
 from asd_jax.evaluation.resampling import Floats, bootstrap_weights, percentile_interval
 from asd_jax.evaluation.score_files import find_score_sets, read_score_set
 from asd_jax.evaluation.summary import Interval, summary_numbers
@@ -34,11 +35,13 @@ class System:
         name: in the tables.
         runs: the scored clips of each run, for example of each seed.
         protocol: how its scores came about: "honest", "oracle" (chosen by test labels) or "unknown".
+        remark: score and checkpoint of its runs, as far as their results tell.
     """
 
     name: str
     runs: tuple[tuple[ClipScore, ...], ...]
     protocol: ProtocolKnown = "unknown"
+    remark: str = ""
 
     @property
     def is_oracle(self) -> bool:
@@ -95,7 +98,7 @@ def read_system(
 
     Args:
         name: in the tables.
-        paths: one a run: a work directory that was evaluated, or a folder of score files.
+        paths: one a run: a work directory that was evaluated, one folder of its results, or a folder of score files.
         mode: whose results of a work directory are meant, and which clips of a folder.
         dataset: a name with the year; None to read it off the runs.
 
@@ -105,6 +108,7 @@ def read_system(
     """
     runs, years = [], set()
     protocols: set[ProtocolKnown] = set()
+    told: set[str] = set()
     for path in paths:
         folder, truths, own = path, None, dataset
         protocol: ProtocolKnown = "unknown"
@@ -116,6 +120,15 @@ def read_system(
                 raise FileNotFoundError(
                     f"{path} has no results of --mode={mode}: run launch/evaluate.py first"
                 )
+        elif (
+            path.absolute().parent.name == "results"
+            and (path.absolute().parents[1] / CONFIG_FILE).is_file()
+        ):
+            # One of several results of a work directory, by another score or protocol.
+            data = load_experiment(path.absolute().parents[1]).data
+            truths, own = truths_of_dataset(data.dataset, data.data_dir), dataset or data.dataset
+            protocol = "honest"
+        told.add(str(read_provenance(folder)))
         clips, year, is_oracle = _read_run(folder, mode, own, truths)
         runs.append(clips)
         years.add(year)
@@ -123,7 +136,8 @@ def read_system(
     if len(years) != 1:
         raise ValueError(f"{name}: its runs are of several data sets: {', '.join(sorted(years))}")
     worst: ProtocolKnown = max(protocols, key=("honest", "unknown", "oracle").index)
-    return System(name, tuple(runs), worst), years.pop()
+    remark = "; ".join(sorted(filter(None, told)))
+    return System(name, tuple(runs), worst, remark), years.pop()
 
 
 def compare(
@@ -186,7 +200,7 @@ def _read_run(
         )
     year = dataset or dataset_of(sets[0])
     judged = [
-        found for found in judge(year, read_score_set(sets[0]), truths) if found.stage == mode
+        found for found in judge(year, read_score_set(sets[0], year), truths) if found.stage == mode
     ]
     if not judged:
         raise ValueError(f"{folder} has no scores of {mode} clips; choose another --mode")

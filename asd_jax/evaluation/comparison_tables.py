@@ -66,6 +66,7 @@ def comparison_text(comparison: Comparison, published: Sequence[PublishedSystem]
     if oracles:
         head += f"; ORACLE (chosen by the labels of these clips): {', '.join(oracles)}"
     lines = [head, *(f"note: {remark}" for remark in comparison.remarks)]
+    lines += [f"{s.name}: {s.remark}" for s in comparison.systems if s.remark]
     for name in _numbers_to_show(comparison, published):
         lines += ["", *_table(comparison, published, name)]
     if len(comparison.systems) > 1:

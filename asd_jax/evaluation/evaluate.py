@@ -1,6 +1,8 @@
 """From a trained work directory to the year's official result table."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +13,7 @@ from tfds_dcase import ClipInfo
 from asd_jax.config import Experiment
 from asd_jax.data.clips import STAGE_OF_MODE, all_clips, select_clips
 from asd_jax.evaluation.clip_scores import ClipScore
+from asd_jax.evaluation.places import place_name
 from asd_jax.evaluation.protocols import HONEST_REMARK, ORACLE, Judgement, honest, oracle
 from asd_jax.evaluation.results import Protocol, Results, TableChoice, write_results
 from asd_jax.scoring.clip_reports import LOUDNESS
@@ -20,7 +23,10 @@ ProtocolName = Literal["honest", "oracle"]
 
 
 def evaluate(
-    experiment: Experiment, workdir: Path, protocol: ProtocolName = "honest"
+    experiment: Experiment,
+    workdir: Path,
+    protocol: ProtocolName = "honest",
+    output: Path | None = None,
 ) -> Results | None:
     """Scores the mode's test clips with every trained model and writes all results.
 
@@ -30,17 +36,24 @@ def evaluate(
 
     Args:
         experiment: the work directory's configuration; data.mode and data.machine_types may differ from training.
-        workdir: of a finished training; gets `results/<mode>` or `results/<mode>_oracle`, and the models'
-            `learning_curve.png`.
+        workdir: of a finished training; gets `results/<mode>` (see `place_name`) or `results/<mode>_oracle`, and the
+            models' `learning_curve.png`.
         protocol: "honest" or "oracle".
+        output: folder for the results, in place of that in the work directory, which then may be read-only.
 
     Returns:
         What was found; None on every process but the first, which alone writes.
 
     Raises:
         FileNotFoundError: a model is not trained.
-        ValueError: there are no test clips, a model was not trained on their machine type, or the oracle has no labels.
+        ValueError: the work directory cannot be written to, there are no test clips, a model was not trained on their
+            machine type, or the oracle has no labels.
     """
+    results = workdir / "results"
+    if output is None and not os.access(results if results.is_dir() else workdir, os.W_OK):
+        raise ValueError(
+            f"{workdir} cannot be written to: give a folder for the results, --output=DIR"
+        )
     data = experiment.data
     clips = all_clips(data.dataset, data.data_dir)
     test = select_clips(clips, [STAGE_OF_MODE[data.mode]], "test", data.machine_types)
@@ -55,17 +68,40 @@ def evaluate(
         judgements.append(judgement)
     if jax.process_index() > 0:
         return None
-    said = Protocol(HONEST_REMARK.format(checkpoint=experiment.evaluation.checkpoint))
+    said = _protocol(experiment, protocol, judgements)
+    name = place_name(experiment, workdir, judgements[0].default_score)
     is_evaluation = data.mode == "evaluation" and data.dataset != "folder"
     return write_results(
-        workdir / "results" / (data.mode + ("" if protocol == "honest" else "_oracle")),
+        output or results / (name + ("" if protocol == "honest" else "_oracle")),
         data.dataset,
         scores,
         {key: value for judgement in judgements for key, value in judgement.thresholds.items()},
         {"RMS AUC": loudness} if experiment.evaluation.loudness else None,
         table=TableChoice("evaluator" if is_evaluation else "baseline"),
-        protocol=said if protocol == "honest" else ORACLE,
+        protocol=said,
         choices=_choices(judgements),
+    )
+
+
+def _protocol(
+    experiment: Experiment, name: ProtocolName, judgements: Sequence[Judgement]
+) -> Protocol:
+    """How the numbers came about, in words and as values."""
+    scores = sorted({judgement.score for judgement in judgements})
+    steps = sorted({judgement.step for judgement in judgements})
+    checkpoint = experiment.evaluation.checkpoint if name == "honest" else "chosen by test labels"
+    facts = {
+        "protocol": name,
+        "score": ", ".join(scores),
+        "checkpoint": checkpoint,
+        "checkpoint_steps": ", ".join(map(str, steps)),
+        "dataset": experiment.data.dataset,
+        "mode": experiment.data.mode,
+    }
+    if name == "oracle":
+        return replace(ORACLE, facts=facts)
+    return Protocol(
+        HONEST_REMARK.format(checkpoint=checkpoint, score=", ".join(scores)), facts=facts
     )
 
 

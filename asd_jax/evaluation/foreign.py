@@ -84,7 +84,7 @@ def evaluate_foreign_scores(
     for score_set in sets:
         year = dataset or dataset_of(score_set)
         mine = numbers_of(score_set, sets, numbers)
-        scored = read_score_set(score_set)
+        scored = read_score_set(score_set, year)
         if not scored.clips:
             raise ValueError(
                 f"{score_set.folder} has no score that can be used: {scored.faults[0]}"

@@ -1,5 +1,6 @@
 """How the checkpoint, the score and the decision threshold of an evaluation are chosen."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,10 @@ from asd_jax.scoring.calibrated_score import CalibratedScore
 from asd_jax.scoring.clip_reports import Reports
 from asd_jax.scoring.settings import FittedScore
 
-HONEST_REMARK = "honest protocol: {checkpoint} checkpoint, score fixed beforehand, thresholds from training normals"
+HONEST_REMARK = (
+    "honest protocol: {checkpoint} checkpoint, score {score} fixed beforehand, "
+    "thresholds from training normals"
+)
 ORACLE = Protocol(
     remark="ORACLE protocol: checkpoint, score and thresholds chosen by the labels of these test clips; "
     "compare only with numbers made in that way",
@@ -39,12 +43,18 @@ class Judgement:
         scores: anomaly scores `[clips]`.
         thresholds: decision threshold by machine type and section.
         reports: of the clips, `[clips, ...]` each.
+        score: name of the anomaly score.
+        default_score: the one that the detector takes where none is named.
+        step: of the checkpoint.
         choices: lines that tell what was chosen among what, the first a header; empty where all was fixed.
     """
 
     scores: np.ndarray
     thresholds: Thresholds
     reports: Reports
+    score: str
+    default_score: str
+    step: int
     choices: list[list[str]] = field(default_factory=list)
 
 
@@ -61,14 +71,23 @@ def honest(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) ->
         ValueError: training did not see a machine type of the test clips, or left out no clips to validate on.
     """
     config = experiment.evaluation
-    model = TrainedModel(experiment, directory, test)
+    model = _opened(experiment, directory, test)
     choices: list[list[str]] = []
     if config.checkpoint == "validated":
         model, choices = _validated(model, experiment)
     score = calibrated_score(model, config, {clip.machine_type for clip in test})
     reports = model.report(test, f"{model.name}: test clips")
     thresholds = {key: score.threshold(*key, config.threshold_quantile) for key in _sections(test)}
-    return Judgement(score.score_samples(reports, test), thresholds, reports, choices)
+    default = model.detector.score_names[0]
+    return Judgement(
+        score.score_samples(reports, test),
+        thresholds,
+        reports,
+        config.score or default,
+        default,
+        int(model.state.step),
+        choices,
+    )
 
 
 def oracle(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) -> Judgement:
@@ -84,7 +103,7 @@ def oracle(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) ->
     config, dataset = experiment.evaluation, experiment.data.dataset
     lines = [["model", "checkpoint step", "score", "mean of AUC and pAUC", "chosen"]]
     best, chosen, best_figure = None, 0, -np.inf
-    last = TrainedModel(experiment, directory, test)
+    last = _opened(experiment, directory, test)
     for step in checkpoint_steps(directory):
         model = last.at(step)
         reports = model.report(test, f"{model.name}: test clips, checkpoint {step}")
@@ -96,7 +115,15 @@ def oracle(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) ->
     assert best is not None  # the constructor above has found a checkpoint
     lines[chosen][-1] = "yes"
     scores, reports = best
-    return Judgement(scores, _best_thresholds(test, scores, config), reports, lines)
+    return Judgement(
+        scores,
+        _best_thresholds(test, scores, config),
+        reports,
+        lines[chosen][2],
+        last.detector.score_names[0],
+        int(lines[chosen][1]),
+        lines,
+    )
 
 
 def best_f1_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -115,6 +142,12 @@ def best_f1_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
     last = ends[int(np.argmax(f1))]
     below = falling[last + 1] if last + 1 < len(falling) else falling[last] - 1.0
     return float((falling[last] + below) / 2)
+
+
+def _opened(experiment: Experiment, directory: Path, test: Sequence[ClipInfo]) -> TrainedModel:
+    """The model, with its learning curve beside it where that can be written."""
+    is_writable = os.access(directory, os.W_OK)
+    return TrainedModel(experiment, directory, test, draw_learning_curve=is_writable)
 
 
 def _validated(last: TrainedModel, experiment: Experiment) -> tuple[TrainedModel, list[list[str]]]:

@@ -1,11 +1,18 @@
 """Everything that one evaluation leaves behind, written as a whole or not at all."""
 
+import contextlib
 import csv
+import glob
 import json
 import math
+import os
+import re
+import shutil
+import socket
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -17,6 +24,7 @@ from asd_jax.evaluation.summary import Summary, summarise
 from asd_jax.evaluation.tables import result_rows
 from asd_jax.evaluation.text_table import format_table
 
+_HOUR = 3600
 _OWN_FILES = (
     "anomaly_score_*.csv",
     "decision_result_*.csv",
@@ -34,12 +42,14 @@ class Protocol:
     """How the numbers of an evaluation came about, said wherever they stand.
 
     Attributes:
-        remark: in the head of the table and, with a prefix, of `result.csv`.
+        remark: in the head of the table and of `result.csv`.
         prefix: of every file, so that figures made with test labels cannot pass for others.
+        facts: the same as values by name, for `summary.json`: score, checkpoint and so on.
     """
 
     remark: str = ""
     prefix: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 HONEST = Protocol()
@@ -114,8 +124,9 @@ def write_results(
     directory = Path(directory).resolve()
     _require_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
-        fresh = Path(scratch) / "fresh"
+    _clear_killed(directory)
+    with _scratch(directory) as scratch:
+        fresh = scratch / "fresh"
         fresh.mkdir()
         write_clip_scores(fresh, dataset, clip_scores)
         if plots:
@@ -126,7 +137,7 @@ def write_results(
                 csv.writer(file, lineterminator="\n").writerows(choices)
         for path in fresh.iterdir():
             path.rename(path.with_name(protocol.prefix + path.name))
-        _swap_in(fresh, directory, Path(scratch) / "replaced")
+        _swap_in(fresh, directory, scratch / "replaced")
     return Results(directory, text, summary)
 
 
@@ -174,14 +185,15 @@ def _write_metrics(
         table.layout,
         evaluator_ci95(clip_scores) if table.layout == "evaluator" else math.nan,
         table.literal_halves,
-        remark=protocol.remark if protocol.prefix else "",
+        remark=protocol.remark,
     )
     (directory / "table.txt").write_text(text + "\n", encoding="utf-8")
-    (directory / "summary.json").write_text(_as_json(summary) + "\n", encoding="utf-8")
+    content = {**protocol.facts, **asdict(summary)}
+    (directory / "summary.json").write_text(_as_json(content) + "\n", encoding="utf-8")
     return text, summary
 
 
-def _as_json(summary: Summary) -> str:
+def _as_json(content: Mapping[str, object]) -> str:
     # JSON has no NaN: an undefined number is null.
     def defined(value: object) -> object:
         if isinstance(value, dict):
@@ -190,7 +202,46 @@ def _as_json(summary: Summary) -> str:
             return [defined(item) for item in value]
         return None if isinstance(value, float) and math.isnan(value) else value
 
-    return json.dumps(defined(asdict(summary)), indent=2)
+    return json.dumps(defined(dict(content)), indent=2)
+
+
+@contextlib.contextmanager
+def _scratch(directory: Path) -> Iterator[Path]:
+    """A folder beside the results, named after this process: the next evaluation clears what a killed one left."""
+    prefix = f".{directory.name}-{socket.gethostname()}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=directory.parent) as scratch:
+        yield Path(scratch)
+
+
+def _clear_killed(directory: Path) -> None:
+    """Removes the folders of processes that are gone; results that one was about to replace are put back first."""
+    for left in directory.parent.glob(f".{glob.escape(directory.name)}-*"):
+        if not left.is_dir() or not _is_left(left, directory.name):
+            continue
+        replaced = left / "replaced"
+        if replaced.is_dir() and not directory.exists():
+            replaced.rename(directory)
+        shutil.rmtree(left)
+
+
+def _is_left(folder: Path, name: str) -> bool:
+    rest = folder.name.removeprefix(f".{name}-")
+    own = re.fullmatch(rf"{re.escape(socket.gethostname())}-(\d+)-[a-z0-9_]{{8}}", rest)
+    if own:
+        return not _is_running(int(own.group(1)))
+    # Of an earlier version, or another host: no evaluation writes its results for an hour.
+    is_temporary = re.fullmatch(r"(.+-\d+-)?[a-z0-9_]{8}", rest)
+    return bool(is_temporary) and time.time() - folder.stat().st_mtime > _HOUR
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 def _require_replaceable(directory: Path) -> None:

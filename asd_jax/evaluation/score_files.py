@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from asd_jax.evaluation.clip_scores import ClipScore
 
 _FILE_NAME = re.compile(
     r"(?P<prefix>.*?)(?P<kind>anomaly_score|decision_result)_(?:DCASE(?P<year>\d{4})T2)?(?P<machine_type>[\w-]+?)_"
-    r"(?P<section>(?:id|section)_\d{1,2})(?:_(?P<domain>source|target))?(?:_test(?P<suffix>.*))?\.csv"
+    r"(?P<section>(?:id|section)_\d+)(?:_(?P<domain>source|target))?(?:_test(?P<suffix>.*))?\.csv"
 )
 _CLIP = re.compile(r".*\.(wav|flac|ogg|mp3|aiff?|w64|caf|au|opus)", re.IGNORECASE)
 _THRESHOLD = re.compile(r"(decision[ _])?threshold.*", re.IGNORECASE)
@@ -33,6 +33,7 @@ class ScoreFile:
         year: where the name tells it, else "".
         machine_type: for example `fan`.
         section: `id_00` or `section_00`, with two digits whatever the name has.
+        written: the section as the name has it, which is that of own recordings.
         domain: `source` or `target` where each has a file of its own, else "unknown".
     """
 
@@ -42,6 +43,7 @@ class ScoreFile:
     machine_type: str
     section: str
     domain: str
+    written: str
 
     @property
     def decisions(self) -> Path:
@@ -104,11 +106,18 @@ def find_score_sets(root: Path) -> list[ScoreSet]:
     return sets
 
 
-def read_score_set(score_set: ScoreSet) -> ScoredClips:
-    """Reads a set; what cannot be used is a fault and leaves its section without metrics."""
+def read_score_set(score_set: ScoreSet, dataset: str = "") -> ScoredClips:
+    """Reads a set; what cannot be used is a fault and leaves its section without metrics.
+
+    Args:
+        score_set: its files.
+        dataset: `folder` for own recordings, whose clips are known by their paths and whose sections are as the files'
+            names have them; clips of a year are known by their base names.
+    """
     read = ScoredClips()
+    own = dataset == "folder"
     for file in score_set.files:
-        _read_file(file, read)
+        _read_file(replace(file, section=file.written) if own else file, read, own)
     for path in sorted(score_set.folder.glob("*decision_result_*.csv")):
         if path.name.startswith("._"):
             continue
@@ -147,19 +156,21 @@ def _score_file(path: Path) -> ScoreFile | None:
         machine_type=match["machine_type"],
         section=f"{kind}_{int(number):02d}",
         domain=match["domain"] or "unknown",
+        written=match["section"],
     )
 
 
-def _read_file(file: ScoreFile, read: ScoredClips) -> None:
+def _read_file(file: ScoreFile, read: ScoredClips, own: bool) -> None:
     faults: list[str] = []
-    scores = _numbers(file.path, faults, read.faults)
+    scores = _numbers(file.path, faults, read.faults, own)
     for name, score in scores.items():
         if not math.isfinite(score):
             faults.append(f"{file.path.name}: the score of {name} is {score}")
     if not scores and not faults:
         faults.append(f"{file.path.name}: no clip")
-    faults += _of_other_sections(file, scores)
-    decisions = _decisions(file, scores, read.faults)
+    if not own:
+        faults += _of_other_sections(file, scores)
+    decisions = _decisions(file, scores, read.faults, own)
     read.faults += faults
     if faults:
         read.undefined.add((file.machine_type, file.section))
@@ -195,13 +206,15 @@ def _of_other_sections(file: ScoreFile, scores: dict[str, float]) -> list[str]:
     ]
 
 
-def _decisions(file: ScoreFile, scores: dict[str, float], faults: list[str]) -> dict[str, int]:
+def _decisions(
+    file: ScoreFile, scores: dict[str, float], faults: list[str], has_paths: bool
+) -> dict[str, int]:
     """Decisions of a file's clips; none where they are not of the same clips."""
     path = file.decisions
     if not path.is_file():
         return {}
     own: list[str] = []
-    values = _numbers(path, own, faults)
+    values = _numbers(path, own, faults, has_paths)
     own += [
         f"{path.name}: {name} is decided {v:g}" for name, v in values.items() if v not in (0, 1)
     ]
@@ -212,11 +225,14 @@ def _decisions(file: ScoreFile, scores: dict[str, float], faults: list[str]) -> 
     return {} if own else {name: int(value) for name, value in values.items()}
 
 
-def _numbers(path: Path, faults: list[str], repetitions: list[str]) -> dict[str, float]:
-    """Numbers by clip name; a line that only repeats another is counted once."""
+def _numbers(
+    path: Path, faults: list[str], repetitions: list[str], has_paths: bool
+) -> dict[str, float]:
+    """Numbers by the clips' base names, or paths; a line that only repeats another is counted once."""
     values: dict[str, float] = {}
     for line, row, number in _rows(path, faults):
-        name = row[0].replace("\\", "/").rpartition("/")[2]
+        written = row[0].replace("\\", "/")
+        name = written if has_paths else written.rpartition("/")[2]
         if number is None or not _CLIP.fullmatch(name):
             faults.append(f"{path.name}, line {line}: not 'clip name,number': {','.join(row)}")
             continue

@@ -147,7 +147,7 @@ class TrainedModel:
                 ", ".join(unseen),
             )
         data, config = self._experiment.data, self._experiment.evaluation
-        source = ClipSource(data.dataset, data.data_dir, clips, data.channel)
+        source = ClipSource(data.dataset, data.data_dir, clips, data.channel, check_content=True)
         return report_clips(
             self.detector, self.state, source, self.class_map, self.policy, config, title
         )

@@ -56,7 +56,9 @@ def truths_of_dataset(dataset: str, data_dir: str) -> dict[tuple[str, str], Trut
         tfds_dcase.ArchiveError: it is not prepared.
     """
     return {
-        (clip.machine_type, clip.file_name): Truth(clip.domain, clip.label, clip.attributes)
+        (clip.machine_type, clip.file_name): Truth(
+            clip.domain, clip.label, clip.attributes, clip.section
+        )
         for clip in all_clips(dataset, data_dir)
         if "_test_" in clip.split
     }
@@ -225,10 +227,11 @@ def _numbering(where: str, own: set[str]) -> tuple[list[str], list[str]]:
 
 def _names_by_section(truths: Truths) -> dict[tuple[str, str], set[str]]:
     names: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for machine_type, name in truths:
-        section = _SECTION.search(name)
+    for (machine_type, name), truth in truths.items():
+        found = _SECTION.search(name)
+        section = truth.section or (found.group() if found else "")
         if section:
-            names[machine_type, section.group()].add(name)
+            names[machine_type, section].add(name)
     return names
 
 

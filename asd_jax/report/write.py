@@ -1,10 +1,12 @@
 """From a trained work directory to one HTML file."""
 
+import os
 from pathlib import Path
 
 import jax
 
 from asd_jax.config import Experiment
+from asd_jax.evaluation.places import place_name
 from asd_jax.evaluation.plots import learning_curve
 from asd_jax.report import results_section
 from asd_jax.report.class_confusion import class_confusion
@@ -16,9 +18,9 @@ from asd_jax.report.page import Html, document, heading, joined, picture, remark
 from asd_jax.training.logs import read_log
 
 
-def report_path(experiment: Experiment, workdir: Path) -> Path:
-    """Where the report of the experiment's mode lies: beside the results, whose folder is replaced as a whole."""
-    return workdir / f"report_{experiment.data.mode}.html"
+def report_path(experiment: Experiment, workdir: Path, default_score: str) -> Path:
+    """Where the report lies: beside the results, whose folder is replaced as a whole, and named as that is."""
+    return workdir / f"report_{place_name(experiment, workdir, default_score)}.html"
 
 
 def write_report(
@@ -41,10 +43,16 @@ def write_report(
     """
     if jax.process_count() > 1:
         raise ValueError("a report is written by one process: leave out --multi_process")
-    path = path or report_path(experiment, workdir)
-    if not path.parent.is_dir():
+    if path and not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is no folder: make it, or choose another --output")
-    page = page_of(find(experiment, workdir), example_count)
+    if path is None and not os.access(workdir, os.W_OK):
+        raise ValueError(
+            f"{workdir} cannot be written to: give a file for the report, --output=FILE"
+        )
+    findings = find(experiment, workdir)
+    default = findings.models[0].model.detector.score_names[0]
+    path = path or report_path(experiment, workdir, default)
+    page = page_of(findings, example_count)
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(page, encoding="utf-8")
     unfinished.replace(path)

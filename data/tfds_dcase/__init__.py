@@ -12,10 +12,11 @@ from tfds_dcase.errors import ArchiveError
 from tfds_dcase.index import ClipInfo, read_index
 from tfds_dcase.labels import Truth
 from tfds_dcase.preparation import dataset_folder, load, prepare
-from tfds_dcase.records import channels_of, waveform_of
+from tfds_dcase.records import channels_of, named_waveform_of, waveform_of
 from tfds_dcase.summary import summary
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
 from tfds_dcase.verification import Verification, verify
+from tfds_dcase.waveforms import content_hash
 
 __all__ = [
     "ArchiveError",
@@ -26,10 +27,12 @@ __all__ = [
     "Verification",
     "VerificationReport",
     "channels_of",
+    "content_hash",
     "dataset_folder",
     "download",
     "evaluation_truth",
     "load",
+    "named_waveform_of",
     "official_sections",
     "prepare",
     "read_index",

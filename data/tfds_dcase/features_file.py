@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
+from google.protobuf.json_format import ParseError
 
 from tfds_dcase.errors import ArchiveError
 
@@ -38,7 +39,7 @@ def opened(folder: epath.Path | Path) -> tfds.core.DatasetBuilder:
     require_own_features(folder)
     try:
         return tfds.builder_from_directory(folder)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, ParseError) as error:
         reason = next(iter(str(error).splitlines()), "")[:200]
         raise ArchiveError(
             f"{folder} is damaged ({type(error).__name__}: {reason}). Build it again: prepare.py with --rebuild"

@@ -15,11 +15,12 @@ COLUMNS = ("machine_type", "file_name", "section", "domain", "label", "attribute
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """What a table knows of an evaluation clip whose name hides it."""
+    """What a table or a dataset knows of a clip whose name hides it; empty for what it does not tell."""
 
     domain: str = "unknown"
     label: str = "unknown"
     attributes: str = ""
+    section: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def locked(path: Path, doing: str) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
+        file = os.fdopen(_opened(path), "rb")
     except OSError as error:
         raise ArchiveError(
             f"{path.parent} cannot be written to ({error.strerror}). Permit it, or name another "
@@ -34,3 +35,17 @@ def locked(path: Path, doing: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise ArchiveError(f"another process is {doing}. Wait for it to end") from error
         yield
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of the lock file, whoever made it: in a folder of many users it is another's."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            return os.open(path, os.O_RDWR)
+        except PermissionError:
+            return os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    with contextlib.suppress(PermissionError):
+        # Shared file systems lock only what may be written to.
+        os.fchmod(descriptor, 0o666)
+    return descriptor

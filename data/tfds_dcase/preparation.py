@@ -21,6 +21,13 @@ from tfds_dcase.owners import numbers_for_names
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import read_provenance
 from tfds_dcase.sources import Source, config_of, source_of
+from tfds_dcase.stored_files import (
+    count_of_files,
+    is_recorded,
+    require_digests,
+    require_files,
+    write_stored_files,
+)
 from tfds_dcase.tfds_dcase_dataset_builder import Builder
 
 # Full, a quota reached, a file too large for the file system, broken, or mounted read-only.
@@ -71,8 +78,14 @@ def prepare(
     data_dir = Path(data_dir).expanduser()
     folder = Path(dataset_folder(source.config, data_dir))
     lock = data_dir / f".{source.config}.lock"
-    with locked(lock, f"preparing {source.config} in {data_dir}"):
-        _clear_staging(source.config, data_dir, folder)
+    finished_elsewhere = folder.is_dir() and not rebuild and not os.access(data_dir, os.W_OK)
+    with (
+        contextlib.nullcontext()
+        if finished_elsewhere
+        else locked(lock, f"preparing {source.config} in {data_dir}")
+    ):
+        if not finished_elsewhere:
+            _clear_staging(source.config, data_dir, folder)
         if folder.is_dir() and not rebuild:
             builder = _finish(folder, progress)
             _check_unchanged(source, builder, folder, file_format)
@@ -103,6 +116,7 @@ def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core
     folder = dataset_folder(config, data_dir)
     if folder.is_dir():
         builder = opened(folder)
+        require_files(builder, folder)
         if is_complete(builder, folder):
             return builder
     content = "your recordings" if config == FOLDER else "the zip archives"
@@ -168,6 +182,7 @@ def _build(source: Source, staging: Path, file_format: str, progress: Progress) 
         download_dir=staging / "downloads",
         download_config=tfds.download.DownloadConfig(try_download_gcs=False),
     )
+    write_stored_files(Path(builder.data_dir))
 
 
 def _swap(new: Path, folder: Path, staging: Path) -> None:
@@ -179,15 +194,20 @@ def _swap(new: Path, folder: Path, staging: Path) -> None:
 
 
 def _finish(folder: Path, progress: Progress) -> tfds.core.DatasetBuilder:
-    """Reads a dataset, verifying it again when its index is missing or does not fit."""
+    """Opens a dataset and verifies it: its files' digests, or every record where no digests were recorded."""
     if not (folder / "dataset_info.json").is_file():
         raise ArchiveError(f"{folder} is no dataset. Remove it, or prepare it with --rebuild")
     builder = opened(folder)
-    if not is_complete(builder, folder):
+    require_files(builder, folder)
+    with reporting(progress, "checking", count_of_files(folder)) as on_file:
+        require_digests(folder, on_file)
+    can_record = os.access(folder, os.W_OK)
+    if not is_complete(builder, folder) or (can_record and not is_recorded(folder)):
         splits = read_provenance(folder).splits
         total = sum(content.clips for content in splits.values())
         with reporting(progress, "checking", total) as on_clip:
             write_index(builder, folder, splits, on_clip)
+        write_stored_files(folder)
     return builder
 
 

@@ -28,7 +28,9 @@ class WaveformWriter(tfds.core.ExampleWriter):
         writer = ArrayRecordWriter(os.fspath(path), "group_size:1,uncompressed")
         try:
             for _, record in examples:
-                writer.write(record)
+                # TFDS writes a record's features in an order that differs from process to process.
+                example = tf_example_pb2.Example.FromString(record)
+                writer.write(example.SerializeToString(deterministic=True))
         finally:
             writer.close()
         return None
@@ -50,9 +52,15 @@ def waveform_of(record: bytes, channels: int = 1) -> npt.NDArray[np.int16]:
     Returns:
         Samples, int16 `[samples]` or `[samples, channels]`; read-only.
     """
+    return named_waveform_of(record, channels)[1]
+
+
+def named_waveform_of(record: bytes, channels: int = 1) -> tuple[str, npt.NDArray[np.int16]]:
+    """The clip's id and its waveform; see `waveform_of`."""
     features = tf_example_pb2.Example.FromString(record).features.feature
     samples = np.frombuffer(features["waveform"].bytes_list.value[0], "<i2")
-    return samples if channels == 1 else samples.reshape(-1, channels)
+    name = features["clip_id"].bytes_list.value[0].decode()
+    return name, samples if channels == 1 else samples.reshape(-1, channels)
 
 
 def in_parallel(

@@ -150,7 +150,7 @@ def test_a_section_keeps_a_clip_for_training_and_gives_one_for_any_share(
 
 
 def test_a_share_that_is_none_is_refused(workdir: Path) -> None:
-    with pytest.raises(ValueError, match="share from 0 to below 1"):
+    with pytest.raises(ValueError, match="must be at least 0 and below 1"):
         training_clips(override(load_experiment(workdir), ["data.held_out=1"]))
 
 

@@ -125,7 +125,7 @@ def test_a_report_is_written_beside_the_results_as_a_whole(run_2020: Path, tmp_p
     """A later evaluation, which replaces its folder, leaves it alone."""
     experiment = override(load_experiment(run_2020), ["data.machine_types=fan"])
     path = write_report(experiment, run_2020, example_count=0)
-    assert path == report_path(experiment, run_2020) == run_2020 / "report_development.html"
+    assert path == report_path(experiment, run_2020, "") == run_2020 / "report_development_fan.html"
     evaluate(experiment, run_2020)
     assert path.is_file()
     checked = Checked(path.read_text())

@@ -122,6 +122,7 @@ def test_records_that_are_not_what_was_sent_are_found(tmp_path: Path) -> None:
     tfds_dcase.prepare(2020, tmp_path / "archives", tmp_path)
     folder = tmp_path / FOLDER
     (folder / "clips.csv").unlink()
+    (folder / "files.json").unlink()
     provenance = folder / "archives.json"
     provenance.write_text(provenance.read_text().replace('"clips": 3', '"clips": 4'))
     with pytest.raises(tfds_dcase.ArchiveError, match=r"4 clips were sent, 3 came back.*--rebuild"):
