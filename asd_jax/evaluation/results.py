@@ -165,8 +165,12 @@ def _write_metrics(
 ) -> tuple[str, Summary | None]:
     unlabelled = sum(clip.label == "unknown" for clip in clip_scores)
     if unlabelled == len(clip_scores):
+        if protocol.facts:
+            text = _as_json(protocol.facts) + "\n"
+            (directory / "summary.json").write_text(text, encoding="utf-8")
+        head = f"{protocol.remark}\n\n" if protocol.remark else ""
         return (
-            f"{dataset}: the labels of all {unlabelled} test clips are unknown, so there are no "
+            f"{head}{dataset}: the labels of all {unlabelled} test clips are unknown, so there are no "
             "metrics; only the anomaly scores and decisions are written"
         ), None
     rows = result_rows(dataset, clip_scores, extra_columns, table.undefined_sections)

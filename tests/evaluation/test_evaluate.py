@@ -2,6 +2,9 @@
 
 import csv
 import dataclasses
+import json
+import os
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +20,7 @@ from asd_jax.config import Experiment, override
 from asd_jax.data.classes import ClassMap
 from asd_jax.data.clips import ClipSource
 from asd_jax.evaluation.clip_scores import DOMAINS, ClipScore
+from asd_jax.evaluation.comparison import read_system
 from asd_jax.evaluation.evaluate import evaluate
 from asd_jax.evaluation.results import Results
 from asd_jax.evaluation.score_files import read_clip_scores
@@ -61,8 +65,13 @@ def evaluated(workdir: Path, *settings: str) -> Results:
 
 
 def result_csv(results: Results) -> list[list[str]]:
+    """The year's table behind the line that names protocol, checkpoint and score."""
     with (results.directory / "result.csv").open(newline="") as file:
-        return list(csv.reader(file))
+        head, *table = csv.reader(file)
+    (said,) = head
+    assert said in results.text.splitlines()[0]
+    assert said.startswith("honest protocol: last checkpoint, score nll_margin")
+    return table
 
 
 def files(results: Results, ending: str) -> set[str]:
@@ -185,7 +194,7 @@ def test_test_labels_change_no_score_and_no_decision(
     )
     assert scores_and_decisions(hidden) == expected
     assert hidden.summary is None
-    assert files(hidden, "") == score_files(names)
+    assert files(hidden, "") == score_files(names) | {"summary.json"}
     assert "the labels of all 16 test clips are unknown" in hidden.text
 
 
@@ -228,6 +237,51 @@ def test_a_scorer_on_the_embeddings_gives_a_table_and_decisions(run_2020: Path) 
     assert_decisions_split_scores(clips)
     other = evaluated(run_2020, "evaluation.score=knn", "evaluation.reference_clips=2")
     assert [c.score for c in read_clip_scores(other.directory)] != [c.score for c in clips]
+
+
+def test_results_of_several_scores_lie_side_by_side(run_2020: Path) -> None:
+    """Each says in its table and its summary which score it is."""
+    found = {
+        name: evaluated(run_2020, *settings)
+        for name, settings in {
+            "development": ["evaluation.score=nll_margin"],
+            "development_knn": ["evaluation.score=knn"],
+            "development_nll_fan": ["evaluation.score=nll", "data.machine_types=fan"],
+        }.items()
+    }
+    for name, results in found.items():
+        assert results.directory == run_2020 / "results" / name
+        summary = json.loads((results.directory / "summary.json").read_text())
+        assert summary["score"] in results.text.splitlines()[0]
+        assert (summary["protocol"], summary["checkpoint"]) == ("honest", "last")
+        assert summary["score"] == (name.split("_")[1:] or ["nll_margin"])[0]
+        system, _ = read_system("a", [results.directory], "development", None)
+        assert system.remark == f"score {summary['score']}, last checkpoint"
+    pooled = evaluated(run_2020, "evaluation.pooling=max")
+    assert re.fullmatch(r"development_[0-9a-f]{8}", pooled.directory.name)
+
+
+def test_a_run_that_is_read_only_is_evaluated_elsewhere(
+    run_2020: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = load_experiment(run_2020)
+    usual = scores_and_decisions(evaluated(run_2020))
+    access = os.access
+
+    def refusing(path: Any, mode: int) -> bool:
+        is_written = mode == os.W_OK and Path(path).is_relative_to(run_2020)
+        return not is_written and access(path, mode)
+
+    monkeypatch.setattr(os, "access", refusing)
+    curve = run_2020 / "models/all/learning_curve.png"
+    curve.unlink()
+    with pytest.raises(ValueError, match=r"cannot be written to: give a folder .*--output=DIR"):
+        evaluate(experiment, run_2020)
+    results = evaluate(experiment, run_2020, output=tmp_path / "elsewhere")
+    assert results is not None
+    assert results.directory == tmp_path / "elsewhere"
+    assert scores_and_decisions(results) == usual
+    assert not curve.exists()
 
 
 def test_the_table_of_2021(tiny: Experiment, prepared: Any, tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def test_the_honest_protocol_is_the_default_and_says_what_was_fixed(workdir: Pat
     assert "honest protocol: last checkpoint" in results.text.splitlines()[0]
     assert not any("oracle" in path.name.lower() for path in results.directory.iterdir())
     assert not (results.directory / "choices.csv").exists()
-    assert "protocol" not in (results.directory / "result.csv").read_text()
+    first = (results.directory / "result.csv").read_text().splitlines()[0]
+    assert first.startswith('"honest protocol: last checkpoint, score ')
 
 
 def test_oracle_files_are_read_as_a_variant_of_their_own(oracle: Results) -> None:

@@ -1,6 +1,11 @@
 """The folder of one evaluation: complete, replaced as a whole, and never somebody else's."""
 
+import dataclasses
 import json
+import math
+import os
+import socket
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +159,32 @@ def test_a_learning_curve_takes_any_quantities_gaps_and_one_row(tmp_path: Path) 
     for bad in ([], [{"loss": 1.0}]):
         with pytest.raises(ValueError, match="each hold a 'step'"):
             save_learning_curve(tmp_path / "curve.png", bad)
+
+
+def left_by(process: int, parent: Path) -> Path:
+    """The folder of an evaluation that was killed while it replaced the results."""
+    left = parent / f".results-{socket.gethostname()}-{process}-abc12xyz"
+    (left / "replaced").mkdir(parents=True)
+    (left / "fresh").mkdir()
+    (left / "replaced" / "table.txt").write_text("earlier")
+    return left
+
+
+def test_what_a_killed_evaluation_left_is_cleared_and_its_results_put_back(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = left_by(ended.pid, tmp_path)
+    running = left_by(os.getppid(), tmp_path)
+    fresh, stale = tmp_path / ".results-abcdefgh", tmp_path / ".results-12345678"
+    others = [tmp_path / ".results-of-mine", tmp_path / ".results_oracle-abcdefgh"]
+    for folder in (fresh, stale, *others):
+        folder.mkdir()
+        os.utime(folder, (0, 0))
+    os.utime(fresh)
+    broken = [dataclasses.replace(clip, score=math.nan) for clip in make_clips()]
+    with pytest.raises(ValueError, match="anomaly score is nan"):
+        write_results(tmp_path / "results", "dcase2023", broken, {})
+    assert (tmp_path / "results" / "table.txt").read_text() == "earlier"
+    assert not left.exists()
+    assert not stale.exists()
+    assert all(folder.is_dir() for folder in (running, fresh, *others))
