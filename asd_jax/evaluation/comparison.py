@@ -199,9 +199,10 @@ def _read_run(
             f"{folder} holds the scores of several systems ({', '.join(s.name for s in sets)}): name one folder a run"
         )
     year = dataset or dataset_of(sets[0])
-    judged = [
-        found for found in judge(year, read_score_set(sets[0], year), truths) if found.stage == mode
-    ]
+    scored = read_score_set(sets[0], year)
+    judged = [found for found in judge(year, scored, truths) if found.stage == mode]
+    if not scored.clips and scored.faults:
+        raise ValueError(f"{folder} has no score that can be used: {scored.faults[0]}")
     if not judged:
         raise ValueError(f"{folder} has no scores of {mode} clips; choose another --mode")
     if judged[0].undefined:

@@ -84,7 +84,8 @@ class PublishedNumber:
 
 def find_published_numbers(root: Path) -> list[PublishedNumber]:
     """The numbers of every CSV file below a folder that is a result table in one of the known layouts."""
-    return [n for path in sorted(root.rglob("*.csv")) for n in read_published_table(path)]
+    tables = [path for path in sorted(root.rglob("*.csv")) if path.is_file()]
+    return [number for path in tables for number in read_published_table(path)]
 
 
 def read_published_table(path: Path) -> list[PublishedNumber]:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from tfds_dcase.recordings import header_remark
 
 from asd_jax.inference.audio_files import UNKNOWN, AudioFile, SectionBy
 from asd_jax.inference.hearing import CHECK, NOT_FINITE, HeardFile, UnheardFile, seconds
@@ -138,6 +139,7 @@ class FileDecisions:
         verdict = judge_stretches(normals, scores, rate)
         worst, begin = scores[verdict.worst], stretches.starts[verdict.worst]
         remark = _long_remark(stretches, verdict, len(normals), rate)
+        remark = "; ".join(filter(None, (header_remark(one.file.path), remark)))
         line = self._line(one, worst, verdict.p_value, verdict.p_value <= rate, remark)
         return dataclasses.replace(
             line,
@@ -195,7 +197,7 @@ class FileDecisions:
 def _heard_remark(heard: HeardFile) -> str:
     samples = heard.clip.samples
     if 2 * heard.heard >= samples:
-        return ""
+        return header_remark(heard.file.path)
     return f"only {seconds(heard.heard):.1f} of its {seconds(samples):.1f} s were heard"
 
 

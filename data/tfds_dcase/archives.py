@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfds_dcase.errors import ArchiveError, Faults
 from tfds_dcase.layouts import LAYOUTS, ArchiveKind, YearLayout, nearest
+from tfds_dcase.regular_files import require_regular_file
 
 GROUND_TRUTH = "ground_truth.csv"
 # What zipfile raises on damaged, encrypted or oddly compressed archives, found by feeding it such.
@@ -69,6 +70,9 @@ def find_archives(
         archives = tuple(_matching(layout, folder, names, faults))
         faults.raise_if_any(f"archives of {layout.config} in {folder}")
         if archives:
+            for archive in archives:
+                if not archive.path.is_dir():
+                    require_regular_file(archive.path, "a zip archive")
             _require(layout, folder, archives, machine_types)
             return _found(layout, folder, archives, machine_types or layout.machine_types)
     return None
@@ -206,7 +210,7 @@ def _found(
         folder,
         chosen,
         tuple(name for name in expected if name not in present),
-        table if table.is_file() else None,
+        _own_table(table),
     )
 
 
@@ -278,3 +282,10 @@ def _digest(path: Path) -> str:
         for member in archive.infolist():
             digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode())
     return digest.hexdigest()
+
+
+def _own_table(path: Path) -> Path | None:
+    if not path.exists():
+        return None
+    require_regular_file(path, "a table of labels")
+    return path

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfds_dcase.archives import check_machine_types
 from tfds_dcase.errors import ArchiveError, Faults
 from tfds_dcase.layouts import layout_of
+from tfds_dcase.regular_files import require_regular_file
 from tfds_dcase.zenodo import published_archives
 
 CHECKSUMS = "checksums.tsv"
@@ -106,6 +107,7 @@ def damage_of(path: Path, known: Recorded, hashes: bool) -> str:
 
 def digest(path: Path) -> Digests:
     """Reads a file once, in constant memory."""
+    require_regular_file(path, "an archive")
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -121,7 +121,7 @@ class OwnRecordings:
             folder, placement = str(path.parent), file.placement
             taken = f"{placement.part}, {placement.label}"
             counts[folder, taken + (" (moved: named an anomaly)" if placement.moved else "")] += 1
-            if not self.table and len(path.parts) > 2 and not _is_told(path):
+            if not self.table and not _is_told(path):
                 untold.add(folder)
         if not counts:
             return []

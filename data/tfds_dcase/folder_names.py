@@ -26,10 +26,17 @@ def _set(text: str) -> frozenset[str]:
 _ANOMALY_WORDS = _set(
     "anomaly anomalies anomalous abnormal ng nok notok ko bad broken break faulty fault faults defect defects "
     "defective damage damaged failure failures failed failing fail leak leaks leaking leakage worn wear crack cracked "
-    "imbalance unbalance unbalanced misalignment misaligned outlier outliers malfunction erroneous"
+    "imbalance imbalanced unbalance unbalanced misalignment misaligned outlier outliers malfunction malfunctioning "
+    "erroneous error unhealthy leaky anormal nio cavitation overload overloaded spalling pitting looseness loosened "
+    "chipped rubbing deteriorated degraded"
 )
-_NORMAL_WORDS = _set("normal normals ok okay good healthy baseline fine intact faultless")
-_NOT = _set("not non no un")
+_NORMAL_WORDS = _set(
+    "normal normals ok okay good healthy baseline fine intact faultless undamaged unbroken unworn flawless reference "
+    "ref"
+)
+_NOT = _set("not non no un without")
+_NEGATIONS = tuple([word] for word in sorted(_NOT))
+_BESIDE = _set("free of in")
 _TRAIN_WORDS = _set("train training learn learning fit")
 _TEST_WORDS = _set("test testing tests val valid validation validate eval evaluation holdout")
 _PART_WORDS = dict.fromkeys(_TRAIN_WORDS, "train") | dict.fromkeys(_TEST_WORDS, "test")
@@ -37,7 +44,13 @@ _FILLERS = _set(
     "cut data dataset set sets file files sound sounds clip clips audio wav wavs recording recordings sample samples "
     "signal signals machine state condition new old all part"
 )
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# A number between two words parts them: `no_1_ok` is number 1.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# German for in order, and not in order.
+_GERMAN = (
+    (re.compile(r"(?<![A-Za-z])[nN]\.?[iI]\.?O\.?(?![A-Za-z])"), " nio "),
+    (re.compile(r"(?<![A-Za-z])i\.?O\.?(?![A-Za-z])"), " ok "),
+)
 _CLIPS = tuple(
     re.compile(pattern)
     for pattern in dict.fromkeys(
@@ -125,11 +138,14 @@ def is_told_word(name: str) -> bool:
     words = _words(name)
     known = {*_ANOMALY_WORDS, *_NORMAL_WORDS, *_PART_WORDS}
     return any(word in known for word in words) and all(
-        word in known or word in _FILLERS or word in _NOT for word in words
+        word in known or word in _FILLERS or word in _NOT or word in _BESIDE or word.isdigit()
+        for word in words
     )
 
 
 def _words(name: str) -> list[str]:
+    for pattern, word in _GERMAN:
+        name = pattern.sub(word, name)
     return [word.lower() for word in _WORD.findall(name)]
 
 
@@ -163,7 +179,10 @@ def _label_of(name: str, words: Sequence[str]) -> dict[str, str]:
     """The label that the words of a name tell; `not_ok` is one word of an anomaly."""
     labels = set()
     for i, word in enumerate(words):
-        negated = i > 0 and words[i - 1] in _NOT
+        before, behind = words[max(i - 2, 0) : i], words[i + 1 : i + 2]
+        negated = before[-1:] in _NEGATIONS or before == ["free", "of"] or behind == ["free"]
+        if word == "break" and behind in (["in"], ["even"]):
+            continue
         if word in _ANOMALY_WORDS or word.startswith(("anomal", "abnormal")):
             labels.add("normal" if negated else "anomaly")
         elif word in _NORMAL_WORDS:

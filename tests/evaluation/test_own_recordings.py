@@ -18,7 +18,7 @@ from asd_jax.evaluation.truth import truths_of_dataset
 from asd_jax.training.experiment import load_experiment, train
 from tests.tfds_dcase.own_recordings import write
 
-SECTIONS = ("section_001", "section_1", "id_1")
+SECTIONS = ("section_001", "section_2", "id_3")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_compare_and_metrics_read_what_evaluate_wrote(evaluated: Any, tmp_path: 
     truths = truths_of_dataset("folder", str(folder / "data"))
     (found,) = evaluate_foreign_scores(results.directory, tmp_path, "folder", truths, plots=False)
     assert not found.judged.faults
-    assert found.is_sound
+    assert {number.verdict for number in found.checked} == {"equal"}
     assert found.results.summary is not None
     assert found.results.summary.mean_auc == results.summary.mean_auc
 

@@ -29,6 +29,17 @@ def with_size(size: int, riff: int | None = None, behind: bytes = b"", channels:
     return bytes(content + behind)
 
 
+def chunk(name: bytes, size: int = 24) -> bytes:
+    return name + struct.pack("<I", size) + bytes(size)
+
+
+def long_form(size: int) -> bytes:
+    """RF64, as recorders write whose files may grow beyond 4 GB."""
+    content = with_size(0xFFFFFFFF, riff=0xFFFFFFFF)
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, size, size, 0, 0)
+    return b"RF64" + content[4:12] + sizes + content[12:]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -41,6 +52,15 @@ def with_size(size: int, riff: int | None = None, behind: bytes = b"", channels:
         with_size(0xFFFFFFFF, behind=TAG),
         with_size(0, behind=TAG),
         with_size(0x80000000, behind=b"\x01"),
+        with_size(0, behind=chunk(b"SyLp") + TAG),
+        with_size(0, behind=chunk(b"acid", 5) + b"\0"),
+        with_size(0, behind=chunk(b"LIST", 3_000_000)),
+        with_size(0, behind=TAG[:-9]),
+        with_size(0xFFFFFFFF, behind=b"TAG" + bytes(125)),
+        with_size(0xFFFFFFFF, behind=b"ID3\x04\0\0\0\0\x01\x00" + bytes(128)),
+        with_size(0, behind=TAG + b"TAG" + bytes(125)),
+        long_form(2**64 - 1),
+        long_form(0),
     ],
 )
 def test_an_unfinished_header_costs_no_sample(tmp_path: Path, content: bytes) -> None:
