@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from scipy import stats
+
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.metrics import precision_recall_f1
 from asd_jax.evaluation.plots import roc_curves, score_histograms
@@ -9,6 +11,7 @@ from asd_jax.report.findings import Findings, Thresholds
 from asd_jax.report.page import Html, heading, joined, paragraph, picture, remark, table
 from asd_jax.report.results_section import UNLABELLED, percent
 
+_UNLIKELY = 0.001
 _HEADER = [
     "section",
     "domain",
@@ -37,6 +40,11 @@ def decisions(findings: Findings) -> Html:
         parts.append(remark(UNLABELLED))
     for machine_type in findings.machine_types:
         own = [score for score in findings.scores if score.machine_type == machine_type]
+        said = unexpected_alarms(own, 1 - findings.experiment.evaluation.threshold_quantile)
+        if said:
+            parts.append(remark(f"{machine_type}: {said}"))
+    for machine_type in findings.machine_types:
+        own = [score for score in findings.scores if score.machine_type == machine_type]
         parts.append(heading(3, machine_type))
         figure = score_histograms(own, findings.thresholds)
         described = f"Histograms of the anomaly scores of {machine_type} by section and domain, with the threshold"
@@ -48,6 +56,27 @@ def decisions(findings: Findings) -> Html:
         else:
             parts.append(_alarms(own, findings.thresholds))
     return joined(parts)
+
+
+def unexpected_alarms(scores: Sequence[ClipScore], expected: float) -> str:
+    """A remark where normal clips raise so many alarms that the threshold cannot be of clips like them; else "".
+
+    Args:
+        scores: of one machine type.
+        expected: rate of false alarms that the threshold was set for.
+    """
+    decided = [score.decision or 0 for score in scores if score.label == "normal"]
+    alarms = sum(decided)
+    if not decided or alarms <= expected * len(decided):
+        return ""
+    chance = stats.binomtest(alarms, len(decided), expected, alternative="greater").pvalue
+    if chance >= _UNLIKELY:
+        return ""
+    return (
+        f"{alarms} of {len(decided)} normal test clips are false alarms ({percent(alarms / len(decided))} %), far more "
+        f"than the {percent(expected)} % that the threshold was set for. They sound other than the training normals, or "
+        "these were too few: train on more normals, of the conditions of the test"
+    )
 
 
 def confusion_table(machine_type: str, scores: Sequence[ClipScore], thresholds: Thresholds) -> Html:

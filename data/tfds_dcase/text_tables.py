@@ -28,6 +28,7 @@ _COMMA = re.compile(r"[-+]?(\d+,?\d*|,\d+)([eEdD][-+]?\d+)?")
 _WITH_COMMA = re.compile(r"[-+]?\d*,\d+([eEdD][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}([.,]\d{3})+")
 _BOTH = re.compile(r"[-+]?[\d.,]*(\.[\d]+,|,[\d]+\.)[\d.,]*")
+_WHOLE = re.compile(r"[-+]?\d+")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "-"}
 _INFINITE = {"inf", "+inf", "-inf", "infinity", "-infinity", "+infinity"}
 
@@ -169,6 +170,8 @@ def _rows(path: Path, lines: Sequence[str], separator: str) -> list[list[str]]:
 
 def _decimal(table: TextTable) -> str:
     """The decimal sign, from all cells that are numbers with one reading or the other."""
+    if table.separator == ",":
+        _require_no_cut_decimals(table)
     commas = thousands = 0
     points = False
     where = ("", 0)
@@ -198,3 +201,20 @@ def _decimal(table: TextTable) -> str:
             "numbers with a point"
         )
     return ","
+
+
+def _require_no_cut_decimals(table: TextTable) -> None:
+    """Refuses `0,05`, cut in two at its decimal comma: no whole number begins with a zero."""
+    for row, line in zip(table.rows, table.lines, strict=True):
+        if len(row) % 2:
+            return
+        pairs = list(zip(row[::2], row[1::2], strict=True))
+        if not all(_WHOLE.fullmatch(whole) and part.isdecimal() for whole, part in pairs):
+            # A header or a point tells that the commas part cells.
+            return
+        cut = [f"{whole},{part}" for whole, part in pairs if len(part) > 1 and part[0] == "0"]
+        if cut:
+            raise ArchiveError(
+                f"{table.path}, line {line}: {cut[0]!r} may be two whole numbers or one with a decimal comma. Write "
+                "numbers with a point, or semicolons between the cells"
+            )

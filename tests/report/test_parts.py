@@ -9,7 +9,7 @@ from tfds_dcase import ClipInfo
 from asd_jax.data.classes import ClassMap
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.report.class_confusion import guessed_shares
-from asd_jax.report.decisions import confusion_table
+from asd_jax.report.decisions import confusion_table, unexpected_alarms
 from asd_jax.report.embedding_map import label_places, pca_map, tsne_map
 from asd_jax.report.examples import (
     CLEAREST,
@@ -129,3 +129,29 @@ def test_maps_keep_groups_apart_and_are_the_same_again(clips: int) -> None:
             centres = np.stack([found[group == g].mean(0) for g in (0, 1)])
             nearest = np.linalg.norm(found[:, None] - centres, axis=2).argmin(1)
             assert (nearest == group).all()
+
+
+@pytest.mark.parametrize(
+    ("alarms", "normals", "told"),
+    [
+        (
+            27,
+            60,
+            "27 of 60 normal test clips are false alarms (45.00 %), far more than the 10.00 %",
+        ),
+        (10, 60, ""),
+        (6, 60, ""),
+        (3, 3, ""),
+        (8, 10, "8 of 10"),
+        (0, 0, ""),
+    ],
+)
+def test_more_false_alarms_than_chance_allows_are_remarked(
+    alarms: int, normals: int, told: str
+) -> None:
+    """Three of three may be chance at a rate of 10 %: one in a thousand."""
+    scores = [clip_score("normal", 20 if i < alarms else 1) for i in range(normals)]
+    scores += [clip_score("anomaly", 20), clip_score("unknown", 20)]
+    remark = unexpected_alarms(scores, 0.1)
+    assert told in remark
+    assert bool(told) == bool(remark)

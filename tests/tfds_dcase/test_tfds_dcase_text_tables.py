@@ -80,6 +80,8 @@ def test_a_cell_is_a_number_or_text(cell: str, decimal: str, value: float | None
         (b"a;b\n1,234.5;2\n", "line 2: '1,234.5' has signs for thousands"),
         (b"a;b\n1,234;2\n5,678;3\n", "line 2: '1,234' may be a decimal comma or a sign for thous"),
         (b"a;b\n1,5;2.5\n", "line 2: '1,5', but other numbers have a point"),
+        (b"0,25,1,5\n0,05,1,5\n", "line 2: '0,05' may be two whole numbers or one with a decimal"),
+        (b"12,007\n", "line 1: '12,007' may be two whole numbers or one with a decimal comma"),
         (b"a,b\n\xe4,1\n", "line 2: no text in UTF-8"),
         (b"a,b\n1,\0\n", "line 2: no text, it holds zero bytes"),
     ],
