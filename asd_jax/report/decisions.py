@@ -74,8 +74,8 @@ def unexpected_alarms(scores: Sequence[ClipScore], expected: float) -> str:
         return ""
     return (
         f"{alarms} of {len(decided)} normal test clips are false alarms ({percent(alarms / len(decided))} %), far more "
-        f"than the {percent(expected)} % that the threshold was set for. They sound other than the training normals, or "
-        "these were too few: train on more normals, of the conditions of the test"
+        f"than the {percent(expected)} % that the threshold was set for. They sound other than the training normals, "
+        "or these were too few: train on more normals, of the conditions of the test"
     )
 
 
