@@ -26,8 +26,26 @@ from asd_jax.ranges import (
     require_in_range,
 )
 from asd_jax.scoring.settings import ScorerConfig
-from asd_jax.typed_values import field_types, from_json, parse_text
+from asd_jax.typed_values import field_types, from_json, missing_keys, parse_text
 
+_NAMED = 5
+# Keys that configurations of earlier versions do not have; their defaults are what those versions did.
+_LATER = frozenset(
+    {
+        "data.held_out",
+        "data.channel",
+        "data.expects",
+        "data.incomplete",
+        "evaluation.checkpoint",
+        "evaluation.scorer",
+        "evaluation.scorer.variance_floor",
+        "evaluation.scorer.nttcslab_mean_error",
+        "evaluation.scorer.nttcslab_covariance",
+        "evaluation.reference_clips",
+        "detector.features.silence",
+        "detector.projection",
+    }
+)
 Settings = TypeVar("Settings")
 """A frozen dataclass of settings, such as an experiment."""
 
@@ -145,9 +163,20 @@ class Experiment:
         if not isinstance(detector, dict) or not isinstance(detector.get("class"), str):
             raise ValueError("the configuration names no detector class: it is not one of asd_jax")
         kind = _detector_class(detector.pop("class"), detector.pop(_DIGEST, None))
+        # A detector from elsewhere tells itself which of its keys came later.
+        written = content | {"detector": detector if _is_own(kind) else None}
         experiment = from_json(cls, content | {"detector": from_json(kind, detector, "detector")})
         require_in_range(experiment, "the configuration")
+        missing = [key for key in missing_keys(experiment, written) if key not in _LATER]
+        if missing:
+            raise ValueError(
+                f"the configuration lacks {', '.join(missing[:_NAMED])}: without it the run cannot be told from another"
+            )
         return experiment
+
+
+def _is_own(kind: type) -> bool:
+    return f"{kind.__module__}:{kind.__qualname__}" in OWN
 
 
 def _class_content(kind: type) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from asd_jax.ranges import value_faults
@@ -106,3 +107,15 @@ def from_json_value(kind: Any, value: Any, where: str = "") -> Any:
             return tuple(value)
         return tuple(from_json_value(item, part) for item, part in zip(kinds, value, strict=True))
     return value
+
+
+def missing_keys(config: Any, content: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys that a dataclass has and its JSON object, at every level that is there, has not."""
+    missing: list[str] = []
+    for field in dataclasses.fields(config):
+        key, value = f"{prefix}{field.name}", getattr(config, field.name)
+        if field.name not in content:
+            missing.append(key)
+        elif dataclasses.is_dataclass(value) and isinstance(content[field.name], Mapping):
+            missing += missing_keys(value, content[field.name], f"{key}.")
+    return missing

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from asd_jax.config import Experiment, load_config, load_detector_module, override
+from asd_jax.config import (
+    _LATER,
+    Experiment,
+    load_config,
+    load_detector_module,
+    override,
+)
 from asd_jax.data.classes import ClassMap
 from asd_jax.json_files import parse_json_object, read_json_object
 from asd_jax.ranges import faults_of
@@ -196,3 +202,25 @@ def test_a_detector_module_that_is_none_is_told(tmp_path: Path, name: str) -> No
 def test_an_unchanged_configuration_is_as_it_was() -> None:
     experiment = override(load_config(CONFIGS / "demo.py"), ["training.epochs=0"])
     assert Experiment.from_json(experiment.to_json()) == experiment
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_key_that_is_gone_is_missed_unless_earlier_versions_had_none(recipe: str) -> None:
+    """Its default may be another than the run was trained with."""
+    content = json.loads(load_config(CONFIGS / f"{recipe}.py").to_json())
+    kept = set()
+    for path in leaves(content):
+        if any(isinstance(key, int) for key in path):
+            continue
+        changed = with_value(content, path, None)
+        place = changed
+        for key in path[:-1]:
+            place = place[key]
+        del place[path[-1]]
+        told, experiment = outcome(json.dumps(changed))
+        if experiment is not None:
+            kept.add(".".join(path))
+        else:
+            assert str(path[-1]) in told, path
+    assert "data.held_out" in kept
+    assert not kept - _LATER
