@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shlex
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
@@ -74,6 +75,12 @@ def find_archives(
                 if not archive.path.is_dir():
                     require_regular_file(archive.path, "a zip archive")
             _require(layout, folder, archives, machine_types)
+            zipped = {archive.machine_type for archive in archives}
+            unzipped = _unzipped(
+                layout, folder, set(machine_types or layout.machine_types) - zipped
+            )
+            if unzipped:
+                raise unzipped
             return _found(layout, folder, archives, machine_types or layout.machine_types)
     return None
 
@@ -90,13 +97,9 @@ def no_archives(layout: YearLayout, manual_dir: Path) -> ArchiveError:
     """The error for a folder that is missing or holds no archive, with all expected names."""
     there = _zip_names(manual_dir)
     state = "holds no archive of this year" if manual_dir.is_dir() else "does not exist"
-    unzipped = _unzipped(layout, manual_dir)
+    unzipped = _unzipped(layout, manual_dir, layout.machine_types)
     if unzipped:
-        folder, name = unzipped
-        return ArchiveError(
-            f"{folder} is an unzipped archive; the archives themselves are read. Put {name} there, or make it again: "
-            f"cd {folder.parent} && zip -0 -r {name} {folder.name}"
-        )
+        return unzipped
     if there:
         state += f" (but {', '.join(there[:3])}{' ...' if len(there) > 3 else ''})"
     lines = [
@@ -111,10 +114,12 @@ def no_archives(layout: YearLayout, manual_dir: Path) -> ArchiveError:
     return ArchiveError("\n".join(lines))
 
 
-def _unzipped(layout: YearLayout, folder: Path) -> tuple[Path, str] | None:
-    """A folder that lies there in place of an archive, and the archive's name."""
+def _unzipped(
+    layout: YearLayout, folder: Path, machine_types: Collection[str]
+) -> ArchiveError | None:
+    """Names a folder that lies there in place of an archive of one of these machine types, and the cure."""
     for kind in layout.kinds:
-        for machine_type in kind.machine_types:
+        for machine_type in sorted(set(kind.machine_types) & set(machine_types)):
             name = kind.file_name(machine_type)
             for place in (folder, folder / layout.config):
                 for found in (
@@ -124,7 +129,12 @@ def _unzipped(layout: YearLayout, folder: Path) -> tuple[Path, str] | None:
                     if any(
                         (found / part).is_dir() for part in (*kind.parts, "test", "source_test")
                     ):
-                        return found, name
+                        archive = shlex.quote(str((folder / name).absolute()))
+                        parent = shlex.quote(str(found.parent.absolute()))
+                        return ArchiveError(
+                            f"{found} is an unzipped archive; the archives themselves are read. Put {name} into "
+                            f"{folder}, or make it again: cd {parent} && zip -0 -r {archive} {found.name}"
+                        )
     return None
 
 

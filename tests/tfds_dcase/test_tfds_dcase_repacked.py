@@ -68,7 +68,20 @@ def test_an_unzipped_archive_is_told_how_to_be_used(tmp_path: Path, place: str) 
     (tmp_path / "a" / place / "train").mkdir(parents=True)
     with pytest.raises(tfds_dcase.ArchiveError, match="is an unzipped archive") as error:
         tfds_dcase.prepare("dcase2020", tmp_path / "a", tmp_path / "data")
-    assert "zip -0 -r dev_data_fan.zip fan" in str(error.value)
+    # The archive that the command makes is found.
+    assert f"zip -0 -r {tmp_path / 'a' / 'dev_data_fan.zip'} fan" in str(error.value)
+
+
+def test_a_machine_that_is_unzipped_beside_the_archive_of_another_is_not_left_out(
+    tmp_path: Path,
+) -> None:
+    folder = packed(tmp_path / "a b", OFFICIAL)
+    (folder / "pump" / "train").mkdir(parents=True)
+    (folder / "fan" / "train").mkdir(parents=True)
+    with pytest.raises(tfds_dcase.ArchiveError, match="pump is an unzipped archive") as error:
+        tfds_dcase.prepare("dcase2020", folder, tmp_path / "data")
+    assert f"zip -0 -r '{folder / 'dev_data_pump.zip'}' pump" in str(error.value)
+    tfds_dcase.prepare("dcase2020", folder, tmp_path / "data", ["fan"])
 
 
 def test_files_of_a_mac_beside_the_archives_are_passed_over(tmp_path: Path) -> None:
