@@ -8,7 +8,7 @@ import numpy as np
 from tfds_dcase.regular_files import require_regular_file
 from tfds_dcase.text_tables import TextTable, read_table
 
-from asd_jax.series.columns import Columns, columns_of, label_column
+from asd_jax.series.columns import Columns, columns_of, is_stamp, label_column
 from asd_jax.series.experiment import SeriesDataConfig
 
 LARGEST = 1e30
@@ -59,8 +59,13 @@ def require_moderate(path: Path, series: np.ndarray) -> None:
         )
 
 
-def read_labels(path: Path, steps: int) -> np.ndarray:
+def read_labels(path: Path, steps: int, config: SeriesDataConfig | None = None) -> np.ndarray:
     """Labels `[time]` bool from .npy or a text; of several columns that one that is named so.
+
+    Args:
+        path: of the file.
+        steps: of the test series.
+        config: its `header` and `decimal` count here as well.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,9 +76,10 @@ def read_labels(path: Path, steps: int) -> np.ndarray:
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
     else:
-        table = _table(path, SeriesDataConfig())
-        columns = columns_of(table)
-        _say(path, table, columns, "columns of labels")
+        config = config or SeriesDataConfig()
+        table = _table(path, config)
+        columns = columns_of(table, config.header)
+        _say(path, table, columns, "columns")
         chosen = label_column(table, columns)
         labels = _numbers(table, columns, range(chosen, chosen + 1))[:, 0]
     if labels.shape != (steps,):
@@ -133,9 +139,10 @@ def _numbers(table: TextTable, columns: Columns, wanted: range) -> np.ndarray:
         for k, column in enumerate(wanted):
             value = table.number(row[column])
             if value is None:
+                cure = ": put columns of times in front" if is_stamp(row[column]) else ""
                 raise ValueError(
                     f"{table.path}, line {lines[i]}, column {column + 1}: {row[column][:40]!r} is text, where a number "
-                    f"belongs (read as: {table.dialect()}, {columns.told()})"
+                    f"belongs (read as: {table.dialect()}, {columns.told()}){cure}"
                 )
             values[i, k] = value
     return values

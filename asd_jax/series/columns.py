@@ -13,7 +13,10 @@ Header = Literal["auto", "yes", "no"]
 _TIME_NAMES = {
     "time", "times", "timestamp", "timestamps", "time_stamp", "date", "datetime", "date_time", "t", "ts", "index",
     "idx", "step", "time_step", "timestep", "seconds", "sec", "ms", "unnamed: 0", "zeit", "datum", "epoch_time",
+    "elapsed", "elapsed_time", "uptime",
 }  # fmt: skip
+# What stands behind a name's quantity: `Time (s)`, `time [ms]`, `elapsed_ms`.
+_UNIT = re.compile(r"\s*[(\[].*[)\]]|[ _](s|sec|secs|seconds|ms|us|ns|min|minutes|h|hours)")
 _LABEL_NAMES = {
     "label", "labels", "anomaly", "is_anomaly", "attack", "outlier", "is_outlier", "y", "target", "ground_truth",
     "truth", "normal/attack", "anomalies",
@@ -73,6 +76,11 @@ def columns_of(table: TextTable, header: Header = "auto", skip: int = 0) -> Colu
     return Columns(has_header, names, min(times, width), width)
 
 
+def is_stamp(cell: str) -> bool:
+    """Whether a cell is a date or a time of day."""
+    return _STAMP.fullmatch(cell) is not None
+
+
 def label_column(table: TextTable, columns: Columns) -> int:
     """Which column holds the labels.
 
@@ -93,6 +101,7 @@ def label_column(table: TextTable, columns: Columns) -> int:
 def _has_header(table: TextTable) -> bool:
     first, others = table.rows[0], table.rows[1:]
     if any(_is_text(cell, table.decimal) for cell in first):
+        _require_names(table)
         return True
     if not others:
         return False
@@ -116,6 +125,21 @@ def _has_header(table: TextTable) -> bool:
     return True
 
 
+def _require_names(table: TextTable) -> None:
+    """Refuses a first row of text and numbers whose numbers do not count columns: it may be a broken time step."""
+    values = [(cell, number(cell, table.decimal)) for cell in table.rows[0] if cell]
+    told = [(cell, value) for cell, value in values if value is not None and value == value]
+    counted = [value for _, value in told]
+    if counted and counted not in (
+        [float(i) for i in range(start, start + len(counted))] for start in (0, 1)
+    ):
+        text = next(cell for cell, value in values if value is None)
+        raise ValueError(
+            f"{table.path}, line {table.lines[0]}: {text[:40]!r} is text and {told[0][0]!r} a number, so this may be "
+            "the names of the columns or a broken time step: correct the cell, or give --set data.header=yes"
+        )
+
+
 def _is_text(cell: str, decimal: str) -> bool:
     return number(cell, decimal) is None and not _STAMP.fullmatch(cell)
 
@@ -127,7 +151,7 @@ def _times(names: Sequence[str], body: Sequence[Sequence[str]], decimal: str) ->
     found = 0
     while found < len(body[0]) - 1:
         cells = [row[found] for row in body]
-        name = names[found].lower() if names else None
+        name = _quantity(names[found]) if names else None
         if not (
             all(_STAMP.fullmatch(cell) for cell in cells)
             or (name is not None and (name in _TIME_NAMES or name == "") and _rises(cells, decimal))
@@ -136,6 +160,12 @@ def _times(names: Sequence[str], body: Sequence[Sequence[str]], decimal: str) ->
             break
         found += 1
     return found
+
+
+def _quantity(name: str) -> str:
+    lowered = name.strip().lower()
+    unit = _UNIT.search(lowered)
+    return lowered[: unit.start()] if unit and unit.end() == len(lowered) else lowered
 
 
 def _values(cells: Sequence[str], decimal: str) -> np.ndarray:

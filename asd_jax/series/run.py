@@ -76,7 +76,9 @@ def run(
     require_directory(workdir)
     raw, raw_test = (read_series(path, experiment.data) for path in (training_file, test_file))
     require_fit(training_file, test_file, (raw.shape, raw_test.shape), config.window)
-    labels = None if labels_file is None else read_labels(labels_file, len(raw_test))
+    labels = (
+        None if labels_file is None else read_labels(labels_file, len(raw_test), experiment.data)
+    )
     if point_adjust and labels is None:
         raise ValueError("point adjustment looks at labels: give --labels=FILE")
     require_moderate(training_file, raw)

@@ -139,6 +139,10 @@ def test_standardised_training_has_mean_0_and_deviation_1() -> None:
         ("1700000000,1.5,2\n1700000007,3,4\n1700000008,5,6\n", "1 time column, 2 channels"),
         ("# a b\n1.5 2\n3 4\n5 6\n", "separator spaces"),
         ("1.5D+00,2\n3,4\n5,6\n", "2 channels"),
+        ("Time (s),a,b\n0.0,1.5,2\n0.1,3,4\n0.2,5,6\n", "header, 1 time column, 2 channels"),
+        ("elapsed_ms;a;b\n0;1,5;2\n10;3;4\n20;5;6\n", "header, 1 time column, 2 channels"),
+        ("timestamp,0,1\n7,1.5,2\n8,3,4\n9,5,6\n", "header, 1 time column, 2 channels"),
+        ("a\n1.5 2\n3 4\n5 6\n".replace("a\n", "a b\n"), "separator spaces, decimal '.', header"),
     ],
 )
 def test_a_text_is_read_in_the_dialect_that_it_tells(
@@ -154,6 +158,8 @@ def test_a_text_is_read_in_the_dialect_that_it_tells(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
+        ("1.5,bad\n1.6,2\n1.7,3\n", "line 1: 'bad' is text and '1.5' a number"),
+        ("a,time\n1,2024-01-01\n2,2024-01-02\n", "put columns of times in front"),
         ("0,1,2\n5,6,7\n8,9,3\n", r"line 1: 0, 1, 2 may be the names .*data\.header=yes or"),
         ("a,b\n1,x\n", r"line 2, column 2: 'x' is text"),
         ("a,b\n1,2#3\n", r"line 2, column 2: '2#3' is text"),
