@@ -15,7 +15,13 @@ from asd_jax.data.clips import STAGE_OF_MODE, all_clips, select_clips
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.places import place_name
 from asd_jax.evaluation.protocols import HONEST_REMARK, ORACLE, Judgement, honest, oracle
-from asd_jax.evaluation.results import Protocol, Results, TableChoice, write_results
+from asd_jax.evaluation.results import (
+    Protocol,
+    Results,
+    TableChoice,
+    require_replaceable,
+    write_results,
+)
 from asd_jax.scoring.clip_reports import LOUDNESS
 from asd_jax.training.experiment import model_groups
 
@@ -46,6 +52,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: a model is not trained.
+        FileExistsError: `output` is a file, or holds something that no evaluation wrote.
         ValueError: the work directory cannot be written to, there are no test clips, a model was not trained on their
             machine type, or the oracle has no labels.
     """
@@ -54,6 +61,8 @@ def evaluate(
         raise ValueError(
             f"{workdir} cannot be written to: give a folder for the results, --output=DIR"
         )
+    if output is not None:
+        require_replaceable(output)
     data = experiment.data
     clips = all_clips(data.dataset, data.data_dir)
     test = select_clips(clips, [STAGE_OF_MODE[data.mode]], "test", data.machine_types)
@@ -99,7 +108,8 @@ def _protocol(
         "mode": experiment.data.mode,
     }
     if name == "oracle":
-        return replace(ORACLE, facts=facts)
+        chosen = f"chosen: score {facts['score']}, checkpoint step {facts['checkpoint_steps']}"
+        return replace(ORACLE, remark=f"{ORACLE.remark}; {chosen}", facts=facts)
     return Protocol(
         HONEST_REMARK.format(checkpoint=checkpoint, score=", ".join(scores)), facts=facts
     )

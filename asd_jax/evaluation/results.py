@@ -122,7 +122,7 @@ def write_results(
     if not clip_scores:
         raise ValueError(f"{directory}: no clip to evaluate; the test split is empty")
     directory = Path(directory).resolve()
-    _require_replaceable(directory)
+    require_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     _clear_killed(directory)
     with _scratch(directory) as scratch:
@@ -248,7 +248,12 @@ def _is_running(process: int) -> bool:
     return process != os.getpid()
 
 
-def _require_replaceable(directory: Path) -> None:
+def require_replaceable(directory: Path) -> None:
+    """Checks that a folder's content may be replaced by results.
+
+    Raises:
+        FileExistsError: it is a file, or holds something that no evaluation wrote.
+    """
     if not directory.exists():
         return
     if not directory.is_dir():
