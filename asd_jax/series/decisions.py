@@ -12,10 +12,12 @@ def threshold_of(training: np.ndarray, test: np.ndarray, config: SeriesScoringCo
 
     Args:
         training: energies of the training series, `[time]`.
-        test: energies of the test series, `[time]`; they count under `thuml_threshold` alone.
+        test: energies of the test series, `[time]`; they count under `thuml_threshold` alone, if finite.
         config: the ratio and the option.
     """
-    energies = np.concatenate([training, test]) if config.thuml_threshold else training
+    # Energies that are not finite are anomalies at any threshold, and would leave none.
+    known = test[np.isfinite(test)]
+    energies = np.concatenate([training, known]) if config.thuml_threshold else training
     return float(np.percentile(energies, 100 - config.anomaly_ratio))
 
 

@@ -20,6 +20,8 @@ def test_the_threshold_comes_from_training_energies_alone() -> None:
     assert threshold_of(training, test * 5, honest) == 90
     literal = SeriesScoringConfig(anomaly_ratio=10, thuml_threshold=True)
     assert threshold_of(training, test, literal) == 1000
+    broken = np.concatenate([test, [np.nan, np.inf]])
+    assert threshold_of(training, broken, literal) == 1000
 
 
 @pytest.mark.parametrize("ratio", [0, 100, -1])
