@@ -23,7 +23,7 @@ SMALL = (
 MISTAKES = [
     ("--test=b.npy", r"Flag --train must have a value"),
     ("--train=a.npy --test=b.npy", r"error: which run\? Give --version=NAME or --workdir=DIR"),
-    ("--train=none.npy --test=b.npy --workdir=w", r"error: no file none\.npy"),
+    ("--train=none.npy --test=b.npy --workdir=w", r"error: none\.npy does not exist"),
     ("--train=a.npy --test=c.npy --workdir=w", r"a\.npy has 3 channels, c\.npy has 2: both must"),
     ("--train=a.npy --test=b.npy --workdir=w --set=detector.window=150", r"fewer than one window"),
     ("--train=a.npy --test=b.npy --workdir=w --set=detector.hads=2", r"nearest is detector\.heads"),
