@@ -15,12 +15,25 @@ _TIME_NAMES = {
     "idx", "step", "time_step", "timestep", "seconds", "sec", "ms", "unnamed: 0", "zeit", "datum", "epoch_time",
     "elapsed", "elapsed_time", "uptime",
 }  # fmt: skip
+# Names of columns that number the rows, where they do.
+_ROW_NAMES = {
+    "sample", "samples", "sample_no", "sample_id", "sampleno", "no", "no.", "nr", "nr.", "#", "row", "row_id",
+    "row_no", "rownum", "row_number", "id", "number", "num", "record", "record_id", "frame", "obs", "observation",
+    "n", "i", "k", "tick", "counter", "count", "seq", "sequence",
+}  # fmt: skip
+# Behind the channels only names that are nothing else: `t` and `step` may be channels there.
+_SURE_TIME_NAMES = {
+    "time", "times", "timestamp", "timestamps", "time_stamp", "date", "datetime", "date_time", "index", "zeit",
+    "datum", "epoch_time",
+}  # fmt: skip
 # What stands behind a name's quantity: `Time (s)`, `time [ms]`, `elapsed_ms`.
 _UNIT = re.compile(r"\s*[(\[].*[)\]]|[ _](s|sec|secs|seconds|ms|us|ns|min|minutes|h|hours)")
 _LABEL_NAMES = {
     "label", "labels", "anomaly", "is_anomaly", "attack", "outlier", "is_outlier", "y", "target", "ground_truth",
     "truth", "normal/attack", "anomalies",
 }  # fmt: skip
+# In a series: an axis may be called y, a set point target.
+_SURE_LABEL_NAMES = _LABEL_NAMES - {"y", "target", "truth"}
 _STAMP = re.compile(
     r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{1,3}:\d{2}(:\d{2}.*)?"
 )
@@ -76,6 +89,30 @@ def columns_of(table: TextTable, header: Header = "auto", skip: int = 0) -> Colu
     return Columns(has_header, names, min(times, width), width)
 
 
+def require_channels(table: TextTable, columns: Columns) -> None:
+    """Refuses a series whose columns behind the times hold labels or times by their names.
+
+    Raises:
+        ValueError: names the column and what to do.
+    """
+    body = table.rows[1:1001]
+    for i in range(columns.times, columns.width if columns.header else 0):
+        name = columns.names[i]
+        cells = [row[i] for row in body]
+        if name.strip().lower() in _SURE_LABEL_NAMES:
+            raise ValueError(
+                f"{table.path}: column {i + 1}, {name!r}, holds labels by its name and would be learnt as a channel. "
+                "Take it out (labels belong in a file of their own), or give it another name if it is a channel"
+            )
+        if all(_STAMP.fullmatch(cell) for cell in cells) or (
+            _quantity(name) in _SURE_TIME_NAMES and _rises(cells, table.decimal)
+        ):
+            raise ValueError(
+                f"{table.path}: column {i + 1}, {name!r}, holds times and stands behind a channel. Move it to the "
+                "front, take it out, or give it another name if it is a channel"
+            )
+
+
 def is_stamp(cell: str) -> bool:
     """Whether a cell is a date or a time of day."""
     return _STAMP.fullmatch(cell) is not None
@@ -106,23 +143,34 @@ def _has_header(table: TextTable) -> bool:
     if not others:
         return False
     numbers = [number(cell, table.decimal) for cell in first]
+    alone = first == ["0"] and not _all_whole(others, table.decimal)
+    from_one = len(first) > 1 and numbers == [float(i + 1) for i in range(len(first))]
+    if alone or (from_one and not _all_whole(others, table.decimal)):
+        raise _unclear(table)
     named = numbers[1:] if first[0] == "" else numbers
     counted = len(named) > 1 and named == [float(i) for i in range(len(named))]
     if not counted:
         return False
     if first[0] == "":
         return True
-    whole = all(
-        value is not None and (value != value or value == int(value))
-        for row in others[:1000]
-        for value in (number(cell, table.decimal) for cell in row)
-    )
-    if whole:
-        raise ValueError(
-            f"{table.path}, line {table.lines[0]}: {', '.join(first[:6])} may be the names of the columns (as pandas "
-            "writes them) or the first time step: give --set data.header=yes or --set data.header=no"
-        )
+    if _all_whole(others, table.decimal):
+        raise _unclear(table)
     return True
+
+
+def _all_whole(rows: Sequence[Sequence[str]], decimal: str) -> bool:
+    return all(
+        value is not None and (value != value or value in (np.inf, -np.inf) or value == int(value))
+        for row in rows[:1000]
+        for value in (number(cell, decimal) for cell in row)
+    )
+
+
+def _unclear(table: TextTable) -> ValueError:
+    return ValueError(
+        f"{table.path}, line {table.lines[0]}: {', '.join(table.rows[0][:6])} may be the names of the columns (as "
+        "pandas writes them) or the first time step: give --set data.header=yes or --set data.header=no"
+    )
 
 
 def _require_names(table: TextTable) -> None:
@@ -155,6 +203,7 @@ def _times(names: Sequence[str], body: Sequence[Sequence[str]], decimal: str) ->
         if not (
             all(_STAMP.fullmatch(cell) for cell in cells)
             or (name is not None and (name in _TIME_NAMES or name == "") and _rises(cells, decimal))
+            or (name in _ROW_NAMES and _counts(cells, decimal))
             or (found == 0 and name is None and _counts(cells, decimal))
         ):
             break
@@ -178,10 +227,11 @@ def _rises(cells: Sequence[str], decimal: str) -> bool:
 
 
 def _counts(cells: Sequence[str], decimal: str) -> bool:
-    """Whether they number the rows from 0 or 1, or are seconds of a clock."""
+    """Whether they rise in equal steps, as numbers of rows and times do, or are seconds of a clock."""
     values = _values(cells, decimal)
     if len(values) < _FEWEST_STEPS:
         return False
     steps = np.diff(values)
-    numbered = values[0] in (0, 1) and bool(np.all(steps == 1))
+    # As exactly as a decimal number of few digits is written.
+    numbered = steps[0] > 0 and bool(np.all(np.abs(steps - steps[0]) <= 1e-6 * np.abs(values[1:])))
     return numbered or (values[0] > _UNIX_SECONDS and bool(np.all(steps > 0)))

@@ -11,7 +11,7 @@ from tfds_dcase.archives import Fingerprint
 from tfds_dcase.clips import Clip, Scan
 from tfds_dcase.errors import ArchiveError, Faults
 from tfds_dcase.folder_files import Listing, OwnFile, list_folder
-from tfds_dcase.folder_names import told_by_names
+from tfds_dcase.folder_names import is_understood, told_by_names
 from tfds_dcase.folder_table import list_table, table_state
 from tfds_dcase.layouts import SAMPLE_RATE, nearest
 from tfds_dcase.provenance import Provenance
@@ -116,6 +116,7 @@ class OwnRecordings:
         """
         counts: collections.Counter[tuple[str, str]] = collections.Counter()
         untold: set[str] = set()
+        unknown: dict[str, str] = {}
         for file in self._listing.files:
             path = PurePosixPath(file.member)
             folder, placement = str(path.parent), file.placement
@@ -123,17 +124,27 @@ class OwnRecordings:
             counts[folder, taken + (" (moved: named an anomaly)" if placement.moved else "")] += 1
             if not self.table and not _is_told(path):
                 untold.add(folder)
+            elif not self.table and taken == "train, normal":
+                words = [name for name in path.parts[1:-1] if not is_understood(name)]
+                unknown |= {folder: ", ".join(words)} if words else {}
         if not counts:
             return []
         width = max(len(folder) for folder, _ in counts)
         lines = [f"{'folder':{width}}  {'taken as':34}  clips"]
         for (folder, taken), count in sorted(counts.items()):
             mark = "  <- no name told it" if folder in untold else ""
+            if folder in unknown and taken == "train, normal":
+                mark = f"  <- not understood: {unknown[folder]}"
             lines.append(f"{folder:{width}}  {taken:34}  {count:5}{mark}")
         if untold:
             lines.append(
                 "No word of these folders is known: their recordings are learnt as normal sounds. If they are not, "
                 "name the folders train, test/normal and test/anomaly, or list the files: --table=FILE"
+            )
+        if unknown:
+            lines.append(
+                "What is not understood is taken for a place or a condition, and its recordings are learnt as normal "
+                "sounds. If it names a fault, put them into a folder test/anomaly, or list the files: --table=FILE"
             )
         return lines
 

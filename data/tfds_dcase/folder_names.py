@@ -28,28 +28,47 @@ _ANOMALY_WORDS = _set(
     "defective damage damaged failure failures failed failing fail leak leaks leaking leakage worn wear crack cracked "
     "imbalance imbalanced unbalance unbalanced misalignment misaligned outlier outliers malfunction malfunctioning "
     "erroneous error unhealthy leaky anormal nio cavitation overload overloaded spalling pitting looseness loosened "
-    "chipped rubbing deteriorated degraded"
+    "chipped rubbing deteriorated degraded clogged clogging blocked blockage contaminated contamination dirty jammed "
+    "stuck loose bent scratched corroded corrosion rusty reject rejects rejected scrap scrapped defekt defekte fehler "
+    "fehlerhaft schlecht schaden kaputt ausfall gestoert"
 )
+# Words that go on with one of these mean the same: `brokenbelt`, `damagedgear`.
+_ANOMALY_STEMS = (
+    "anomal", "abnormal", "broken", "faulty", "damage", "defect", "defekt", "malfunction", "misalign", "imbalance",
+    "unbalance", "clogged", "contaminat",
+)  # fmt: skip
 _NORMAL_WORDS = _set(
     "normal normals ok okay good healthy baseline fine intact faultless undamaged unbroken unworn flawless reference "
-    "ref"
+    "ref gut normale defectless"
 )
 _NOT = _set("not non no un without")
 _NEGATIONS = tuple([word] for word in sorted(_NOT))
 _BESIDE = _set("free of in")
-_TRAIN_WORDS = _set("train training learn learning fit")
-_TEST_WORDS = _set("test testing tests val valid validation validate eval evaluation holdout")
+_TRAIN_WORDS = _set("train training trainings learn learning fit")
+_TEST_WORDS = _set(
+    "test testing tests val valid validation validate eval evaluation holdout unseen verification verify"
+)
 _PART_WORDS = dict.fromkeys(_TRAIN_WORDS, "train") | dict.fromkeys(_TEST_WORDS, "test")
 _FILLERS = _set(
     "cut data dataset set sets file files sound sounds clip clips audio wav wavs recording recordings sample samples "
-    "signal signals machine state condition new old all part"
+    "signal signals machine state condition new old all part daten split splits dev development"
 )
+_GLUED = re.compile(
+    r"(trainings?|train|testing|test|evaluation|eval|validation|val|holdout)"
+    r"(sets?|data|daten|split|files?|sounds?|clips?|wavs?|samples?|recordings?)"
+)
+_GLUED_NOT = re.compile(r"(not|non)(?=[a-z]{2})([a-z]+)")
+_RACE = re.compile(r"(?i)(inner|outer)[ _-]?(race|ring)")
+_HELD_OUT = re.compile(r"(?i)(?<![a-z])h[eo]ld[ _-]?out(?![a-z])")
 # A number between two words parts them: `no_1_ok` is number 1.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-# German for in order, and not in order.
-_GERMAN = (
+# Spellings of more or less than a word. German for not in order, and in order.
+_SPELLINGS = (
     (re.compile(r"(?<![A-Za-z])[nN]\.?[iI]\.?O\.?(?![A-Za-z])"), " nio "),
-    (re.compile(r"(?<![A-Za-z])i\.?O\.?(?![A-Za-z])"), " ok "),
+    (re.compile(r"(?<![A-Za-z])[iI]\.?O\.?(?![A-Za-z])"), " ok "),
+    # A bearing's parts are named where they are damaged.
+    (_RACE, " fault "),
+    (_HELD_OUT, " holdout "),
 )
 _CLIPS = tuple(
     re.compile(pattern)
@@ -136,17 +155,42 @@ def is_told_word(name: str) -> bool:
     if any(found.fullmatch(name.lower()) for found in _FOLDERS[:2]):
         return True
     words = _words(name)
-    known = {*_ANOMALY_WORDS, *_NORMAL_WORDS, *_PART_WORDS}
-    return any(word in known for word in words) and all(
-        word in known or word in _FILLERS or word in _NOT or word in _BESIDE or word.isdigit()
-        for word in words
+    return any(_is_known(word) for word in words) and all(map(_is_understood, words))
+
+
+def is_understood(name: str) -> bool:
+    """Whether each word of a folder's name tells something, or nothing that could be a label."""
+    return any(found.fullmatch(name.lower()) for found in _FOLDERS) or all(
+        map(_is_understood, _words(name))
     )
 
 
+def _is_known(word: str) -> bool:
+    return bool(_means(word)) or word in _PART_WORDS
+
+
+def _is_understood(word: str) -> bool:
+    return _is_known(word) or word in {*_FILLERS, *_NOT, *_BESIDE} or word.isdigit()
+
+
 def _words(name: str) -> list[str]:
-    for pattern, word in _GERMAN:
+    for pattern, word in _SPELLINGS:
         name = pattern.sub(word, name)
-    return [word.lower() for word in _WORD.findall(name)]
+    words: list[str] = []
+    for word in (found.lower() for found in _WORD.findall(name)):
+        negated, glued = _GLUED_NOT.fullmatch(word), _GLUED.fullmatch(word)
+        if negated and _means(negated[2]):
+            words += negated.groups()
+        else:
+            words += glued.groups() if glued else [word]
+    return words
+
+
+def _means(word: str) -> str:
+    """The label that a word tells; empty for none."""
+    if word in _NORMAL_WORDS:
+        return "normal"
+    return "anomaly" if word in _ANOMALY_WORDS or word.startswith(_ANOMALY_STEMS) else ""
 
 
 def _told_by_folder(name: str) -> dict[str, str]:
@@ -183,10 +227,8 @@ def _label_of(name: str, words: Sequence[str]) -> dict[str, str]:
         negated = before[-1:] in _NEGATIONS or before == ["free", "of"] or behind == ["free"]
         if word == "break" and behind in (["in"], ["even"]):
             continue
-        if word in _ANOMALY_WORDS or word.startswith(("anomal", "abnormal")):
-            labels.add("normal" if negated else "anomaly")
-        elif word in _NORMAL_WORDS:
-            labels.add("anomaly" if negated else "normal")
+        if means := _means(word):
+            labels.add({"normal": "anomaly", "anomaly": "normal"}[means] if negated else means)
     if len(labels) > 1:
         raise Contradiction(f"{name} says label normal and anomaly")
     return {"label": labels.pop()} if labels else {}

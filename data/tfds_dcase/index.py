@@ -14,11 +14,13 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from tfds_dcase.errors import ArchiveError
+from tfds_dcase.layouts import DOMAINS, LABELS
 from tfds_dcase.records import in_parallel
 from tfds_dcase.waveforms import content_hash
 
 INDEX = "clips.csv"
 _AHEAD_BYTES = 64 << 20
+_CURE = "Remove it and run launch/prepare.py, which writes it again from the records"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,32 +83,60 @@ def read_index(folder: epath.PathLike) -> list[ClipInfo]:
         One entry a record, in record order within each split.
 
     Raises:
-        ArchiveError: The dataset is not finished.
+        ArchiveError: The dataset is not finished, or its index is damaged.
     """
     path = epath.Path(folder) / INDEX
     if not path.is_file():
         raise ArchiveError(f"{path} is not there: the dataset is unfinished. Run launch/prepare.py")
     try:
         text = path.read_text(encoding="utf-8")
-        return [_clip_info(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+        clips = [_clip_info(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+        if not clips:
+            raise ValueError("it lists no clip")
+        return clips
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise ArchiveError(
-            f"{path} is damaged ({error}). Remove it and run launch/prepare.py, which writes it again"
-        ) from error
+        raise ArchiveError(f"{path} is damaged ({error}). {_CURE}") from error
 
 
 def _clip_info(row: Mapping[str, str]) -> ClipInfo:
     columns: dict[str, Any] = dict(row)
     numbers = {key: int(row[key]) for key in ("position", "sample_rate", "samples")}
+    if min(numbers.values()) < 0:
+        raise ValueError(f"a number below 0 beside {row['clip_id']}")
+    if row["label"] not in LABELS or row["domain"] not in DOMAINS:
+        raise ValueError(f"label {row['label']!r}, domain {row['domain']!r} beside {row['clip_id']}")
     return ClipInfo(**columns | numbers)
 
 
-def is_complete(builder: tfds.core.DatasetBuilder, folder: epath.Path) -> bool:
-    """Whether `folder` has an index with a row for each of the builder's records."""
-    if not (folder / INDEX).is_file():
-        return False
-    rows = collections.Counter(clip.split for clip in read_index(folder))
-    return rows == {name: split.num_examples for name, split in builder.info.splits.items()}
+def require_index(
+    builder: tfds.core.DatasetBuilder,
+    folder: epath.Path | Path,
+    built: Mapping[str, SplitContent],
+) -> None:
+    """Checks that the index has one row for each record, and the clips that were built.
+
+    Args:
+        builder: Knows how many records there are.
+        folder: The dataset's version directory.
+        built: What each split was built to hold.
+
+    Raises:
+        ArchiveError: It is not there, it is damaged, or it lists other clips.
+    """
+    rows: dict[str, dict[int, ClipInfo]] = collections.defaultdict(dict)
+    clips = read_index(folder)
+    for clip in clips:
+        rows[clip.split][clip.position] = clip
+    places = {split: sorted(listed) for split, listed in rows.items()}
+    records = {name: split.num_examples for name, split in builder.info.splits.items()}
+    if len(clips) != sum(records.values()) or places != {
+        split: list(range(count)) for split, count in records.items() if count
+    }:
+        raise ArchiveError(f"{folder / INDEX} lists other records than are there. {_CURE}")
+    for split, listed in rows.items():
+        found = content_of({clip.clip_id: clip.content_hash for clip in listed.values()})
+        if found != built.get(split):
+            raise ArchiveError(f"{folder / INDEX} lists other clips of {split} than were built. {_CURE}")
 
 
 def write_index(
@@ -124,7 +154,7 @@ def write_index(
         on_clip: Called after each record with its waveform's bytes.
 
     Raises:
-        ArchiveError: Records are missing, double or foreign.
+        ArchiveError: Records are missing, double or foreign, or an earlier index says something else than they do.
     """
     clips: list[ClipInfo] = []
     for split, content in expected.items():
@@ -137,9 +167,22 @@ def write_index(
                 "the dataset again with --rebuild, on another disk if it recurs"
             )
         clips += found
+    if (folder / INDEX).is_file():
+        _require_same(read_index(folder), clips, folder)
     unfinished = folder / f".{INDEX}.unfinished"
     _write(unfinished, clips)
     unfinished.replace(folder / INDEX)
+
+
+def _require_same(listed: Sequence[ClipInfo], clips: Sequence[ClipInfo], folder: Path) -> None:
+    by_place = {(clip.split, clip.position): clip for clip in listed}
+    for clip in clips:
+        row = by_place.get((clip.split, clip.position))
+        if row != clip:
+            raise ArchiveError(
+                f"{folder / INDEX} does not say what the records say: record {clip.position} of {clip.split} is "
+                f"{clip}, listed is {row}. {_CURE}"
+            )
 
 
 def read_back(

@@ -15,7 +15,7 @@ from etils import epath
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.features_file import opened
 from tfds_dcase.folder import FOLDER, OwnRecordings
-from tfds_dcase.index import is_complete, write_index
+from tfds_dcase.index import INDEX, require_index, write_index
 from tfds_dcase.locks import locked
 from tfds_dcase.owners import numbers_for_names
 from tfds_dcase.progress import Progress, reporting
@@ -117,7 +117,8 @@ def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core
     if folder.is_dir():
         builder = opened(folder)
         require_files(builder, folder)
-        if is_complete(builder, folder):
+        if (folder / INDEX).is_file():
+            require_index(builder, folder, read_provenance(folder).splits)
             return builder
     content = "your recordings" if config == FOLDER else "the zip archives"
     raise ArchiveError(
@@ -201,9 +202,11 @@ def _finish(folder: Path, progress: Progress) -> tfds.core.DatasetBuilder:
     require_files(builder, folder)
     with reporting(progress, "checking", count_of_files(folder)) as on_file:
         require_digests(folder, on_file)
-    can_record = os.access(folder, os.W_OK)
-    if not is_complete(builder, folder) or (can_record and not is_recorded(folder)):
-        splits = read_provenance(folder).splits
+    splits = read_provenance(folder).splits
+    there = (folder / INDEX).is_file()
+    if there:
+        require_index(builder, folder, splits)
+    if not there or (os.access(folder, os.W_OK) and not is_recorded(folder)):
         total = sum(content.clips for content in splits.values())
         with reporting(progress, "checking", total) as on_clip:
             write_index(builder, folder, splits, on_clip)

@@ -11,14 +11,16 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from tfds_dcase.errors import ArchiveError
+from tfds_dcase.index import INDEX
 from tfds_dcase.owners import numbers_for_names
 
 STORED_FILES = "files.json"
 _MOST_BYTES = 16 << 20
 _BLOCK = 1 << 20
-# Their contents are checked where they are read: clips.csv may be removed and written again.
-_OTHERS = frozenset({STORED_FILES, "clips.csv"})
+# A dataset is nothing without them. Records of before clips.csv was recorded are without it.
+_ALWAYS = frozenset({"archives.json", "dataset_info.json", "features.json"})
 CURE = "Prepare the dataset again: prepare.py with --rebuild"
+INDEX_CURE = "Remove it and run prepare.py, which writes it again from the records"
 
 
 def write_stored_files(folder: Path) -> None:
@@ -33,15 +35,17 @@ def write_stored_files(folder: Path) -> None:
 
 
 def is_recorded(folder: epath.Path | Path) -> bool:
-    """Whether a dataset has the record; those prepared before it was written have none."""
-    return (folder / STORED_FILES).is_file()
+    """Whether a dataset has a record of all its files; some that were prepared earlier have none or a shorter one."""
+    return INDEX in _recorded(folder)
 
 
 def require_files(builder: tfds.core.DatasetBuilder, folder: epath.Path | Path) -> None:
-    """Checks what is cheap: every shard is there, and every recorded file has its size.
+    """Checks what is cheap: every shard is there, every recorded file has its size, all but shards their content.
+
+    A `clips.csv` that is not there is no fault here: it makes a dataset an unfinished one.
 
     Raises:
-        ArchiveError: With all files that are missing or have another size.
+        ArchiveError: With all files that are missing or are not as they were built.
     """
     recorded = _recorded(folder)
     shards = {
@@ -49,14 +53,18 @@ def require_files(builder: tfds.core.DatasetBuilder, folder: epath.Path | Path) 
     }
     foreign = sorted(shards - recorded.keys()) if recorded else []
     faults = [f"{name} is not of this dataset" for name in foreign]
-    for name in sorted(shards | recorded.keys()):
+    for name in sorted((shards | recorded.keys()) - {INDEX}):
         size = _size(folder / name)
         expected = recorded.get(name, {}).get("bytes", size)
         if size is None:
             faults.append(f"{name} is missing")
         elif size != expected:
             faults.append(f"{name} has {size} bytes, built were {expected}")
+        elif name in recorded and name not in shards and not _as_recorded(folder, name, recorded):
+            faults.append(_changed(name))
     _raise(folder, faults)
+    if INDEX in recorded and (folder / INDEX).is_file() and not _as_recorded(folder, INDEX, recorded):
+        raise ArchiveError(f"{folder / INDEX} is damaged: {_changed(INDEX)}. {INDEX_CURE}")
 
 
 def require_digests(folder: Path, on_file: Callable[[int], None]) -> None:
@@ -69,10 +77,12 @@ def require_digests(folder: Path, on_file: Callable[[int], None]) -> None:
     Raises:
         ArchiveError: With all files whose content is another.
     """
+    recorded = _recorded(folder)
     faults = []
-    for name, known in sorted(_recorded(folder).items()):
-        if _sha256(folder / name) != known["sha256"]:
-            faults.append(f"{name} has another content than was built")
+    for name, known in sorted(recorded.items()):
+        # What clips.csv holds was compared when the dataset was opened; it may be absent.
+        if name != INDEX and not _as_recorded(folder, name, recorded):
+            faults.append(_changed(name))
         on_file(int(known["bytes"]))
     _raise(folder, faults)
 
@@ -84,11 +94,21 @@ def count_of_files(folder: Path) -> int:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith(".") and path.name not in _OTHERS:
+        if path.is_file() and not path.name.startswith(".") and path.name != STORED_FILES:
             yield path
 
 
-def _sha256(path: Path) -> str:
+def _changed(name: str) -> str:
+    return f"{name} has another content than was built"
+
+
+def _as_recorded(
+    folder: epath.Path | Path, name: str, recorded: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    return _sha256(folder / name) == recorded[name]["sha256"]
+
+
+def _sha256(path: epath.Path | Path) -> str:
     content = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -118,6 +138,8 @@ def _recorded(folder: epath.Path | Path) -> Mapping[str, Mapping[str, Any]]:
         for name, known in stored.items():
             if "/" in name or type(known["bytes"]) is not int or type(known["sha256"]) is not str:
                 raise ValueError(f"the entry {name[:100]!r} is none of a file")
+        if lacking := sorted(_ALWAYS - stored.keys()):
+            raise ValueError(f"it lacks {', '.join(lacking)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArchiveError(f"{path} is damaged ({error}). {CURE}") from error
     return dict(stored)

@@ -6,6 +6,7 @@ Never guessed: what may be read in two ways is refused with the line, the cell a
 import codecs
 import csv
 import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,6 +108,10 @@ def read_table(path: Path, what: str, decimal: str = "") -> TextTable:
         return dataclasses.replace(
             table, rows=[[line.strip()] for line in lines], separator="", decimal=","
         )
+    if not separator:
+        _require_no_gaps(path, numbers)
+    if separator == "," and not decimal:
+        _require_no_cut_decimals(table)
     return dataclasses.replace(table, decimal=decimal or _decimal(table))
 
 
@@ -150,7 +155,8 @@ def _cells(lines: Sequence[str], separator: str) -> list[list[str]]:
     if separator == " ":
         return [line.split() for line in lines]
     if not separator:
-        return [[line] for line in lines]
+        # Quotes still stand around a cell.
+        return list(csv.reader(lines, delimiter="\x1f", skipinitialspace=True))
     return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
 
 
@@ -170,8 +176,6 @@ def _rows(path: Path, lines: Sequence[str], separator: str) -> list[list[str]]:
 
 def _decimal(table: TextTable) -> str:
     """The decimal sign, from all cells that are numbers with one reading or the other."""
-    if table.separator == ",":
-        _require_no_cut_decimals(table)
     commas = thousands = 0
     points = False
     where = ("", 0)
@@ -203,18 +207,32 @@ def _decimal(table: TextTable) -> str:
     return ","
 
 
+def _require_no_gaps(path: Path, numbers: Sequence[int]) -> None:
+    """Refuses an empty line in a file of one column, but not empty lines between all."""
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    if len(set(steps)) > 1:
+        line = numbers[next(i for i, step in enumerate(steps) if step != min(steps))] + 1
+        raise ArchiveError(
+            f"{path}, line {line}: nothing stands there, and all values behind it may be shifted. Write the missing "
+            "value, or take the empty line out"
+        )
+
+
 def _require_no_cut_decimals(table: TextTable) -> None:
-    """Refuses `0,05`, cut in two at its decimal comma: no whole number begins with a zero."""
-    for row, line in zip(table.rows, table.lines, strict=True):
-        if len(row) % 2:
+    """Refuses `1,5`, which may be cut in two at its decimal comma."""
+    first = ""
+    for row in table.rows:
+        pairs = list(zip(row[::2], row[1::2], strict=False))
+        if len(row) % 2 or not all(
+            _WHOLE.fullmatch(whole.translate(_TYPOGRAPHY)) and part.isdecimal()
+            for whole, part in pairs
+        ):
+            # A header, a point or a sign tells that the commas part cells.
             return
-        pairs = list(zip(row[::2], row[1::2], strict=True))
-        if not all(_WHOLE.fullmatch(whole) and part.isdecimal() for whole, part in pairs):
-            # A header or a point tells that the commas part cells.
-            return
-        cut = [f"{whole},{part}" for whole, part in pairs if len(part) > 1 and part[0] == "0"]
-        if cut:
-            raise ArchiveError(
-                f"{table.path}, line {line}: {cut[0]!r} may be two whole numbers or one with a decimal comma. Write "
-                "numbers with a point, or semicolons between the cells"
-            )
+        first = first or ",".join(pairs[0])
+    if first:
+        raise ArchiveError(
+            f"{table.path}, line {table.lines[0]}: {first!r} may be two whole numbers or one with a decimal comma. "
+            "Write numbers with a point, or semicolons between the cells; of a series, --set data.decimal=. tells "
+            "that commas part the cells, and --set data.decimal=, that they are decimal signs"
+        )

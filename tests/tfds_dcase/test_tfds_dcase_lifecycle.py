@@ -111,8 +111,10 @@ def test_a_missing_or_short_index_is_written_again_from_the_records(tmp_path: Pa
         index.unlink()
         if spoilt:
             index.write_text(spoilt)
-        with pytest.raises(tfds_dcase.ArchiveError, match="not prepared"):
+        with pytest.raises(tfds_dcase.ArchiveError, match="damaged" if spoilt else "not prepared"):
             tfds_dcase.load(2020, tmp_path)
+        if spoilt:
+            index.unlink()
         tfds_dcase.prepare(2020, tmp_path / "archives", tmp_path)
         assert index.read_text() == whole
 

@@ -1,5 +1,6 @@
 """What happens to a prepared dataset after its build is told when it is opened, read or prepared again."""
 
+import csv
 import grp
 import io
 import json
@@ -95,6 +96,8 @@ def read_all(folder: Path, clips: list[tfds_dcase.ClipInfo]) -> None:
         (lambda f: (f / "files.json").write_text("{"), "files.json is damaged", "files.json"),
         (lambda f: (f / "files.json").write_text('{"../x": 1}'), "files.json is damaged", "files"),
         (shorter_record, "bytes, built were", "bytes, built were"),
+        (lambda f: (f / "files.json").write_text("{}"), "files.json.*lacks", "files.json.*lacks"),
+        (lambda f: (f / "archives.json").write_text("{}"), "archives.json", "archives.json"),
     ],
     ids=[
         "missing",
@@ -107,6 +110,8 @@ def read_all(folder: Path, clips: list[tfds_dcase.ClipInfo]) -> None:
         "record",
         "path",
         "sizes",
+        "nothing-recorded",
+        "provenance",
     ],
 )
 def test_damage_is_told_when_the_dataset_is_opened_read_or_prepared_again(
@@ -125,6 +130,66 @@ def test_damage_is_told_when_the_dataset_is_opened_read_or_prepared_again(
         tfds_dcase.prepare(2020, copied / "archives", copied)
     tfds_dcase.prepare(2020, copied / "archives", copied, rebuild=True)
     tfds_dcase.prepare(2020, copied / "archives", copied)
+
+
+def exchanged(text: str, column: str, value: str) -> str:
+    rows = list(csv.DictReader(io.StringIO(text)))
+    rows[0][column] = value
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
+
+
+CELLS = {
+    "label": "anomaly",
+    "domain": "target",
+    "section": "id_06",
+    "machine_type": "pump",
+    "split": "dev_train_pump",
+    "position": "-1",
+    "clip_id": "dcase2020/dev/fan/train/normal_id_00_00000009.wav",
+    "attributes": "vel_6",
+    "sample_rate": "8000",
+    "samples": "999",
+    "content_hash": "0" * 16,
+}
+# What is found without any digest of the index, as in data that an earlier version prepared.
+FOUND_ANYHOW = {"split", "position", "clip_id", "content_hash"}
+WHOLE = {
+    "cut": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "head": lambda text: text.splitlines()[0] + "\n",
+    "zeros": lambda text: "\0" * len(text),
+    "double": lambda text: text + text.splitlines()[1] + "\n",
+    "number": lambda text: text.replace(",16000,", ",fast,"),
+    "word": lambda text: text.replace(",normal,", ",fine,"),
+}
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["digest", "no-digest"])
+@pytest.mark.parametrize("case", [*CELLS, *WHOLE])
+def test_an_index_that_says_something_else_than_the_records_is_refused_and_written_again(
+    copied: Path, case: str, recorded: bool
+) -> None:
+    """A changed label would give another AUC without a word."""
+    index = copied / FOLDER / "clips.csv"
+    built = index.read_text()
+    if not recorded:
+        record = json.loads((copied / FOLDER / "files.json").read_text())
+        del record["clips.csv"]
+        (copied / FOLDER / "files.json").write_text(json.dumps(record))
+    index.write_text(exchanged(built, case, CELLS[case]) if case in CELLS else WHOLE[case](built))
+    if recorded or case in WHOLE or case in FOUND_ANYHOW:
+        with pytest.raises(tfds_dcase.ArchiveError, match=r"clips.csv.*Remove it and run"):
+            tfds_dcase.load(2020, copied)
+    with pytest.raises(tfds_dcase.ArchiveError, match=r"clips.csv.*Remove it and run"):
+        tfds_dcase.prepare(2020, copied / "archives", copied)
+    index.unlink()
+    tfds_dcase.prepare(2020, copied / "archives", copied)
+    assert index.read_text() == built
+    assert tfds_dcase.load(2020, copied)
 
 
 def test_samples_that_another_build_put_there_are_found_when_they_are_scored(
