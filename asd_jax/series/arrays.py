@@ -8,7 +8,7 @@ import numpy as np
 from tfds_dcase.regular_files import require_regular_file
 from tfds_dcase.text_tables import TextTable, read_table
 
-from asd_jax.series.columns import Columns, columns_of, is_stamp, label_column
+from asd_jax.series.columns import Columns, columns_of, is_stamp, label_column, require_channels
 from asd_jax.series.experiment import SeriesDataConfig
 
 LARGEST = 1e30
@@ -99,6 +99,7 @@ def _values(path: Path, config: SeriesDataConfig) -> np.ndarray:
     table = _table(path, config)
     columns = columns_of(table, config.header, config.skip_columns)
     _say(path, table, columns, "channels")
+    require_channels(table, columns)
     return _numbers(table, columns, range(columns.times, columns.width))
 
 

@@ -104,8 +104,9 @@ def require_channels(table: TextTable, columns: Columns) -> None:
                 f"{table.path}: column {i + 1}, {name!r}, holds labels by its name and would be learnt as a channel. "
                 "Take it out (labels belong in a file of their own), or give it another name if it is a channel"
             )
-        if all(_STAMP.fullmatch(cell) for cell in cells) or (
-            _quantity(name) in _SURE_TIME_NAMES and _rises(cells, table.decimal)
+        if cells and (
+            all(_STAMP.fullmatch(cell) for cell in cells)
+            or (_quantity(name) in _SURE_TIME_NAMES and _rises(cells, table.decimal))
         ):
             raise ValueError(
                 f"{table.path}: column {i + 1}, {name!r}, holds times and stands behind a channel. Move it to the "
@@ -143,9 +144,8 @@ def _has_header(table: TextTable) -> bool:
     if not others:
         return False
     numbers = [number(cell, table.decimal) for cell in first]
-    alone = first == ["0"] and not _all_whole(others, table.decimal)
     from_one = len(first) > 1 and numbers == [float(i + 1) for i in range(len(first))]
-    if alone or (from_one and not _all_whole(others, table.decimal)):
+    if (from_one or first == ["0"]) and _has_fractions(others, table.decimal):
         raise _unclear(table)
     named = numbers[1:] if first[0] == "" else numbers
     counted = len(named) > 1 and named == [float(i) for i in range(len(named))]
@@ -163,6 +163,13 @@ def _all_whole(rows: Sequence[Sequence[str]], decimal: str) -> bool:
         value is not None and (value != value or value in (np.inf, -np.inf) or value == int(value))
         for row in rows[:1000]
         for value in (number(cell, decimal) for cell in row)
+    )
+
+
+def _has_fractions(rows: Sequence[Sequence[str]], decimal: str) -> bool:
+    numbers = (number(cell, decimal) for row in rows[:1000] for cell in row)
+    return any(
+        value is not None and np.isfinite(value) and value != int(value) for value in numbers
     )
 
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 import hashlib
+import os
 import shlex
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tfds_dcase.errors import ArchiveError, Faults
@@ -13,6 +14,8 @@ from tfds_dcase.layouts import LAYOUTS, ArchiveKind, YearLayout, nearest
 from tfds_dcase.regular_files import require_regular_file
 
 GROUND_TRUTH = "ground_truth.csv"
+# dcase2020/dev_data/fan/train
+_DEEPEST = 4
 # What zipfile raises on damaged, encrypted or oddly compressed archives, found by feeding it such.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError)
 
@@ -118,24 +121,36 @@ def _unzipped(
     layout: YearLayout, folder: Path, machine_types: Collection[str]
 ) -> ArchiveError | None:
     """Names a folder that lies there in place of an archive of one of these machine types, and the cure."""
+    parts = {part for kind in layout.kinds for part in kind.parts} | {"test", "source_test"}
+    found = {path.parent for path in _folders(folder, _DEEPEST) if path.name.lower() in parts}
     for kind in layout.kinds:
         for machine_type in sorted(set(kind.machine_types) & set(machine_types)):
             name = kind.file_name(machine_type)
-            for place in (folder, folder / layout.config):
-                for found in (
-                    place / name.removesuffix(".zip") / machine_type,
-                    place / machine_type,
-                ):
-                    if any(
-                        (found / part).is_dir() for part in (*kind.parts, "test", "source_test")
-                    ):
-                        archive = shlex.quote(str((folder / name).absolute()))
-                        parent = shlex.quote(str(found.parent.absolute()))
-                        return ArchiveError(
-                            f"{found} is an unzipped archive; the archives themselves are read. Put {name} into "
-                            f"{folder}, or make it again: cd {parent} && zip -0 -r {archive} {found.name}"
-                        )
+            for place in sorted(found):
+                if place.name.lower() == machine_type.lower():
+                    archive = shlex.quote(str((folder / name).absolute()))
+                    parent = shlex.quote(str(place.parent.absolute()))
+                    return ArchiveError(
+                        f"{place} is an unzipped archive; the archives themselves are read. Put {name} into "
+                        f"{folder}, or make it again: cd {parent} && zip -0 -r {archive} {place.name}"
+                    )
+    bare = sorted(found & {folder, folder / layout.config})
+    if bare and set(machine_types) == set(layout.machine_types):
+        return ArchiveError(
+            f"{bare[0]} holds the folders of an unzipped archive and does not tell its machine type; the archives "
+            f"themselves are read. Put them there as they were downloaded, such as {layout.kinds[0].file_name(layout.kinds[0].machine_types[0])}"
+        )
     return None
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    """All folders below one, so many levels deep; none where it cannot be listed."""
+    if not depth or not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            yield path
+            yield from _folders(path, depth - 1)
 
 
 def _zip_names(folder: Path) -> list[str]:

@@ -109,11 +109,17 @@ def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faul
     except DAMAGE:
         faults.add(archive.path.name, _zip_state(archive.path), archive.cure)
         return Scan((), ())
+    except IsADirectoryError:
+        cure = "Put the archive's file there in its place, as it was downloaded: it is read without unpacking"
+        faults.add(archive.path.name, "is a folder, not a zip archive", cure)
+        return Scan((), ())
     except OSError as error:
         cure = "Give yourself the permission to read it, or put the archive's file there"
         faults.add(archive.path.name, f"cannot be read ({error.strerror})", cure)
         return Scan((), ())
     members = [info for info in infos if not _is_ignored(info)]
+    if _misplaced(layout, archive, members, faults):
+        return Scan((), ())
     parsed = [_parse(layout, archive, info, truth, faults) for info in members]
     clips = [clip for clip in parsed if clip]
     for name, count in collections.Counter(clip.clip_id for clip in clips).items():
@@ -123,6 +129,28 @@ def _scan_archive(layout: YearLayout, archive: Archive, truth: GroundTruth, faul
     if len(clips) == len(members):
         _require_train(archive, clips, faults)
     return _with_attributes(archive, clips, attributes)
+
+
+def _misplaced(
+    layout: YearLayout, archive: Archive, infos: Sequence[zipfile.ZipInfo], faults: Faults
+) -> bool:
+    """Whether clips of the year lie in folders that are not the official ones: one fault a folder."""
+    expected = layout.hidden if archive.kind.labels_hidden else layout.labelled
+    folders: collections.Counter[str] = collections.Counter()
+    for info in infos:
+        path = PurePosixPath(_official_path(layout, archive, info.filename))
+        official = re.fullmatch(f"{archive.machine_type}/{layout.folders}", str(path.parent))
+        foreign = path.parts[0] in layout.machine_types and path.parts[0] != archive.machine_type
+        if not official and not foreign and re.fullmatch(expected, path.stem):
+            folders[str(path.parent).removeprefix(".")] += 1
+    parts = " and ".join(f"{archive.machine_type}/{part}/<clip>.wav" for part in archive.kind.parts)
+    for folder, count in sorted(folders.items()):
+        faults.add(
+            archive.path.name,
+            f"{count} clips lie in {folder + '/' if folder else 'no folder'}, which is no folder of the published archive",
+            f"Wanted is the layout {parts}. Move the clips, or {archive.cure[0].lower()}{archive.cure[1:]}",
+        )
+    return bool(folders)
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -164,7 +192,9 @@ def _path(info: zipfile.ZipInfo) -> str:
 
 def _danger(info: zipfile.ZipInfo) -> str | None:
     path = PurePosixPath(info.orig_filename.replace("\\", "/"))
-    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute():
+        return "has an absolute path, from the root of a disk"
+    if not path.parts or ".." in path.parts or ":" in path.parts[0]:
         return "path climbs out of the archive's folder"
     if not info.filename:
         return "has no name"
@@ -182,13 +212,15 @@ def _danger(info: zipfile.ZipInfo) -> str | None:
 
 
 def _holds_attributes(info: zipfile.ZipInfo) -> bool:
-    return bool(_ATTRIBUTES.fullmatch(PurePosixPath(info.filename).name))
+    name = PurePosixPath(info.filename.replace("\\", "/")).name
+    return bool(_ATTRIBUTES.fullmatch(name))
 
 
 def _is_ignored(info: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(info.filename)
+    path = PurePosixPath(info.filename.replace("\\", "/"))
     return (
         info.is_dir()
+        or info.filename.endswith("\\")
         or path.parts[0] == "__MACOSX"
         or path.name.startswith(".")
         or path.name in _IGNORED_NAMES

@@ -104,7 +104,9 @@ def _clip_info(row: Mapping[str, str]) -> ClipInfo:
     if min(numbers.values()) < 0:
         raise ValueError(f"a number below 0 beside {row['clip_id']}")
     if row["label"] not in LABELS or row["domain"] not in DOMAINS:
-        raise ValueError(f"label {row['label']!r}, domain {row['domain']!r} beside {row['clip_id']}")
+        raise ValueError(
+            f"label {row['label']!r}, domain {row['domain']!r} beside {row['clip_id']}"
+        )
     return ClipInfo(**columns | numbers)
 
 
@@ -136,7 +138,9 @@ def require_index(
     for split, listed in rows.items():
         found = content_of({clip.clip_id: clip.content_hash for clip in listed.values()})
         if found != built.get(split):
-            raise ArchiveError(f"{folder / INDEX} lists other clips of {split} than were built. {_CURE}")
+            raise ArchiveError(
+                f"{folder / INDEX} lists other clips of {split} than were built. {_CURE}"
+            )
 
 
 def write_index(

@@ -63,7 +63,11 @@ def require_files(builder: tfds.core.DatasetBuilder, folder: epath.Path | Path) 
         elif name in recorded and name not in shards and not _as_recorded(folder, name, recorded):
             faults.append(_changed(name))
     _raise(folder, faults)
-    if INDEX in recorded and (folder / INDEX).is_file() and not _as_recorded(folder, INDEX, recorded):
+    if (
+        INDEX in recorded
+        and (folder / INDEX).is_file()
+        and not _as_recorded(folder, INDEX, recorded)
+    ):
         raise ArchiveError(f"{folder / INDEX} is damaged: {_changed(INDEX)}. {INDEX_CURE}")
 
 

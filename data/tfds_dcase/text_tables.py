@@ -233,6 +233,6 @@ def _require_no_cut_decimals(table: TextTable) -> None:
     if first:
         raise ArchiveError(
             f"{table.path}, line {table.lines[0]}: {first!r} may be two whole numbers or one with a decimal comma. "
-            "Write numbers with a point, or semicolons between the cells; of a series, --set data.decimal=. tells "
-            "that commas part the cells, and --set data.decimal=, that they are decimal signs"
+            "Write numbers with a point, or semicolons between the cells; of a series, --set data.decimal=point "
+            "tells that commas part the cells, and --set data.decimal=comma that they are decimal signs"
         )

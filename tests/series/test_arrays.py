@@ -141,6 +141,12 @@ def test_standardised_training_has_mean_0_and_deviation_1() -> None:
         ("1.5D+00,2\n3,4\n5,6\n", "2 channels"),
         ("Time (s),a,b\n0.0,1.5,2\n0.1,3,4\n0.2,5,6\n", "header, 1 time column, 2 channels"),
         ("elapsed_ms;a;b\n0;1,5;2\n10;3;4\n20;5;6\n", "header, 1 time column, 2 channels"),
+        ("No.;a;b\n5;1,5;2\n6;3;4\n7;5;6\n", "header, 1 time column, 2 channels"),
+        ("Sample,a,b\n10,1.5,2\n20,3,4\n30,5,6\n", "header, 1 time column, 2 channels"),
+        ("row_id,a,b\n1,1.5,2\n2,3,4\n3,5,6\n", "header, 1 time column, 2 channels"),
+        ("0,1.5,2\n10,3,4\n20,5,6\n", "no header, 1 time column, 2 channels"),
+        ("100,1.5,2\n101,3,4\n102,5,6\n", "no header, 1 time column, 2 channels"),
+        ("0,1.5,2\n0.1,3,4\n0.2,5,6\n", "no header, 1 time column, 2 channels"),
         ("timestamp,0,1\n7,1.5,2\n8,3,4\n9,5,6\n", "header, 1 time column, 2 channels"),
         ("a\n1.5 2\n3 4\n5 6\n".replace("a\n", "a b\n"), "separator spaces, decimal '.', header"),
     ],
@@ -159,7 +165,13 @@ def test_a_text_is_read_in_the_dialect_that_it_tells(
     ("content", "told"),
     [
         ("1.5,bad\n1.6,2\n1.7,3\n", "line 1: 'bad' is text and '1.5' a number"),
-        ("a,time\n1,2024-01-01\n2,2024-01-02\n", "put columns of times in front"),
+        ("a,when\n1,2024-01-01\n2,2024-01-02\n", r"column 2, 'when', holds times"),
+        ("a,b,time\n1,5,0.1\n3,4,0.2\n", r"column 3, 'time', holds times .*Move it to the front"),
+        ("a,label\n1.5,0\n3,1\n", r"column 2, 'label', holds labels by its name"),
+        ("t,a,Attack\n1,1.5,0\n2,3,1\n", r"column 3, 'Attack', holds labels by its name"),
+        ("0\n1.5\n2\n3\n", r"line 1: 0 may be the names .*data\.header=yes or"),
+        ("1,2,3\n1.5,2,3\n", r"line 1: 1, 2, 3 may be the names"),
+        ("1,5\n2,25\n", r"data\.decimal=point tells that commas part .*data\.decimal=comma"),
         ("0,1,2\n5,6,7\n8,9,3\n", r"line 1: 0, 1, 2 may be the names .*data\.header=yes or"),
         ("a,b\n1,x\n", r"line 2, column 2: 'x' is text"),
         ("a,b\n1,2#3\n", r"line 2, column 2: '2#3' is text"),
@@ -186,6 +198,9 @@ def test_what_cannot_be_found_can_be_told(tmp_path: Path) -> None:
     assert len(read_series(whole, SeriesDataConfig(header="no"))) == 3
     column = saved(tmp_path, "b.csv", "1,5\n2,25\n")
     np.testing.assert_array_equal(
+        read_series(column, SeriesDataConfig(decimal="point")), [[1, 5], [2, 25]]
+    )
+    np.testing.assert_array_equal(
         read_series(column, SeriesDataConfig(decimal="comma")), [[1.5], [2.25]]
     )
 
@@ -203,6 +218,7 @@ def test_arrays_of_other_kinds_are_refused(tmp_path: Path, dtype: Any) -> None:
     ("content", "labels"),
     [
         ("0\n1\n0\n", [0, 1, 0]),
+        ('"label"\n"0"\n"1"\n"0"\n', [0, 1, 0]),
         ("time,label\n1,0\n2,1\n3,0\n", [0, 1, 0]),
         (",anomaly\n0,0\n1,1\n2,0\n", [0, 1, 0]),
         ("pressure;Label\n1,5;0\n2,5;1\n3,5;0\n", [0, 1, 0]),

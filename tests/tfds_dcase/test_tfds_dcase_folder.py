@@ -241,6 +241,31 @@ def test_a_folder_given_as_a_link_is_read(tmp_path: Path) -> None:
         ("press/not_ok/a.wav", ("test", "anomaly")),
         ("press/NotGood/a.wav", ("test", "anomaly")),
         ("press/non-normal/a.wav", ("test", "anomaly")),
+        ("press/notnormal/a.wav", ("test", "anomaly")),
+        ("press/train/notnormal.wav", ("test", "anomaly")),
+        ("press/train/brokenbelt.wav", ("test", "anomaly")),
+        ("press/train/defekt/a.wav", ("test", "anomaly")),
+        ("press/train/rejected/a.wav", ("test", "anomaly")),
+        ("press/train/clogged filter/a.wav", ("test", "anomaly")),
+        ("press/train/contamination/a.wav", ("test", "anomaly")),
+        ("press/train/inner_race/a.wav", ("test", "anomaly")),
+        ("press/train/OuterRace/a.wav", ("test", "anomaly")),
+        ("press/Scrap/a.wav", ("test", "anomaly")),
+        ("press/schlecht/a.wav", ("test", "anomaly")),
+        ("press/Fehler/a.wav", ("test", "anomaly")),
+        ("press/gut/a.wav", ("train", "normal")),
+        ("press/IO/a.wav", ("train", "normal")),
+        ("press/notbroken/a.wav", ("train", "normal")),
+        ("press/testset/good/a.wav", ("test", "normal")),
+        ("press/test_data/ok/a.wav", ("test", "normal")),
+        ("press/testdata/ok/a.wav", ("test", "normal")),
+        ("press/Testdaten/ok/a.wav", ("test", "normal")),
+        ("press/hold_out/ok/a.wav", ("test", "normal")),
+        ("press/held-out/ok/a.wav", ("test", "normal")),
+        ("press/unseen/ok/a.wav", ("test", "normal")),
+        ("press/verification/ok/a.wav", ("test", "normal")),
+        ("press/dev_test/ok/a.wav", ("test", "normal")),
+        ("press/trainset/a.wav", ("train", "normal")),
         ("press/no_defect/a.wav", ("train", "normal")),
         ("press/testing/a.wav", ("test", "unknown")),
         ("press/test_cut/a.wav", ("test", "unknown")),
@@ -312,3 +337,14 @@ def test_what_is_taken_as_what_is_told_before_anything_is_built(
         "press/blorp train, normal 1 <- no name told it",
     ]
     assert "are learnt as normal sounds" in lines[3]
+
+
+def test_a_word_below_train_that_is_not_understood_is_marked(tmp_path: Path) -> None:
+    """`train` alone does not make a sound of `train/whining` normal."""
+    write(tmp_path / "own", "press/train/whining/a.wav", "press/train/new_clips/b.wav")
+    lines = [" ".join(line.split()) for line in OwnRecordings(tmp_path / "own").overview()[1:]]
+    assert lines[:2] == [
+        "press/train/new_clips train, normal 1",
+        "press/train/whining train, normal 1 <- not understood: whining",
+    ]
+    assert "If it names a fault" in lines[2]

@@ -39,6 +39,7 @@ def ids(folder: Path, data: Path) -> list[str]:
         (lambda name: name.replace("fan/", "Fan/").replace("train/", "Train/"), "dev_data_fan.zip"),
         (lambda name: name.replace(".wav", ".WAV"), "dev_data_fan.zip"),
         (lambda name: name, "DEV_DATA_FAN.ZIP"),
+        (lambda name: f"Dev\\{name}".replace("/", "\\"), "dev_data_fan.zip"),
         (lambda name: name, "Dev_Data_Fan.zip"),
     ],
 )
@@ -51,8 +52,14 @@ def test_a_repacked_archive_gives_the_official_clips(tmp_path: Path, change, arc
 @pytest.mark.parametrize(
     ("names", "told"),
     [
+        (NAMES, "2 clips lie in no folder, which is no folder of the published archive"),
+        ([f"fan/{name}" for name in NAMES], "2 clips lie in fan/, which is no folder of the"),
+        ([f"fan/training/{name}" for name in NAMES], "Wanted is the layout fan/train/<clip>.wav"),
+        ([f"fan/train/normal/{name}" for name in NAMES], "2 clips lie in fan/train/normal/"),
+        (["/fan/train/normal_id_00_00000000.wav"], "has an absolute path"),
+        (["../fan/train/normal_id_00_00000000.wav"], "climbs out"),
         (["fan/a.wav"], "Wanted is the layout fan/train/<clip>.wav with the official names"),
-        (["fan/normal/normal_id_00_00000000.wav"], "fits no clip name of dcase2020"),
+        (["fan/normal/normal_id_00_00000000.wav"], "1 clips lie in fan/normal/"),
         (["pump/train/normal_id_00_00000000.wav"], "is a clip of pump in an archive of fan"),
         (["fan/train/normal_id_00_00000000.wav", "Fan/train/normal_id_00_00000000.wav"], "2 times"),
     ],
@@ -61,15 +68,47 @@ def test_what_is_not_certain_is_refused(tmp_path: Path, names: list[str], told: 
     with pytest.raises(tfds_dcase.ArchiveError, match="dev_data_fan") as error:
         tfds_dcase.prepare("dcase2020", packed(tmp_path / "a", names), tmp_path / "data")
     assert told in str(error.value)
+    assert "other years" not in str(error.value) or names[0].startswith("pump/")
 
 
-@pytest.mark.parametrize("place", ["fan", "dev_data_fan/fan", "dcase2020/fan"])
+def test_folders_in_an_archive_of_another_system_are_no_clips(tmp_path: Path) -> None:
+    names = [name.replace("/", "\\") for name in OFFICIAL]
+    folder = packed(tmp_path / "a", ["fan\\", "fan\\train\\", *names])
+    assert len(ids(folder, tmp_path / "data")) == len(OFFICIAL)
+
+
+def test_a_folder_with_the_name_of_an_archive_is_told_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "a" / "dev_data_fan.zip" / "fan").mkdir(parents=True)
+    with pytest.raises(tfds_dcase.ArchiveError, match="is a folder, not a zip archive"):
+        tfds_dcase.prepare("dcase2020", tmp_path / "a", tmp_path / "data")
+
+
+def test_parts_without_a_machine_type_are_told_to_be_unzipped(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / "a" / part).mkdir(parents=True)
+    with pytest.raises(tfds_dcase.ArchiveError, match="does not tell its machine type"):
+        tfds_dcase.prepare("dcase2020", tmp_path / "a", tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "fan/train",
+        "dev_data_fan/fan/train",
+        "dcase2020/fan/train",
+        "Fan/Train",
+        "dev_data/fan/train",
+        "dcase2020/dev_data/fan/test",
+    ],
+)
 def test_an_unzipped_archive_is_told_how_to_be_used(tmp_path: Path, place: str) -> None:
-    (tmp_path / "a" / place / "train").mkdir(parents=True)
+    (tmp_path / "a" / place).mkdir(parents=True)
     with pytest.raises(tfds_dcase.ArchiveError, match="is an unzipped archive") as error:
         tfds_dcase.prepare("dcase2020", tmp_path / "a", tmp_path / "data")
     # The archive that the command makes is found.
-    assert f"zip -0 -r {tmp_path / 'a' / 'dev_data_fan.zip'} fan" in str(error.value)
+    assert f"zip -0 -r {tmp_path / 'a' / 'dev_data_fan.zip'} {Path(place).parts[-2]}" in str(
+        error.value
+    )
 
 
 def test_a_machine_that_is_unzipped_beside_the_archive_of_another_is_not_left_out(
