@@ -1,22 +1,26 @@
 """What an experiment is: frozen dataclasses with a default for every key."""
 
+import collections
 import dataclasses
 import difflib
 import hashlib
 import importlib
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
+from asd_jax.data.classes import CLASS_FIELDS
 from asd_jax.data.clips import Mode, Stage
 from asd_jax.detectors.base import DetectorConfig
 from asd_jax.detectors.catalogue import OWN
 from asd_jax.json_files import parse_json_object
 from asd_jax.ranges import (
+    BatchSize,
     Between0And1,
     Count,
     CountOrNone,
@@ -24,6 +28,7 @@ from asd_jax.ranges import (
     Share,
     faults_of,
     require_in_range,
+    shown,
 )
 from asd_jax.scoring.settings import ScorerConfig
 from asd_jax.typed_values import field_types, from_json, missing_keys, parse_text
@@ -81,6 +86,23 @@ class DataConfig:
     expects: Literal["prepared", "official"] = "prepared"
     incomplete: Literal["error", "allow"] = "error"
 
+    def faults(self) -> list[str]:
+        """What does not fit together; see `ranges.require_in_range`."""
+        found = [
+            f"{name} names {shown(value)} twice"
+            for name in ("machine_types", "train_stages", "class_by")
+            for value, count in collections.Counter(getattr(self, name)).items()
+            if count > 1
+        ]
+        found += [
+            f"class_by names {shown(field)}, must be of {', '.join(CLASS_FIELDS)}"
+            for field in self.class_by
+            if field not in CLASS_FIELDS
+        ]
+        if "" in self.machine_types:
+            found.append("machine_types names one without letters")
+        return found if self.class_by else [*found, "class_by is empty, must name a field"]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -96,7 +118,7 @@ class TrainingConfig:
     """
 
     epochs: CountOrNone = 300
-    batch_size: Count = 128
+    batch_size: BatchSize = 128
     seed: Seed = 0
     log_every: Count = 50
     checkpoint_every: CountOrNone = 0
@@ -122,7 +144,7 @@ class EvaluationConfig:
         loudness: show the AUC of clip loudness beside the detector's: a check that the task is not trivial.
     """
 
-    batch_size: Count = 128
+    batch_size: BatchSize = 128
     checkpoint: Literal["last", "validated"] = "last"
     score: str = ""
     scorer: ScorerConfig = ScorerConfig()
@@ -162,7 +184,11 @@ class Experiment:
         detector = content.pop("detector", None)
         if not isinstance(detector, dict) or not isinstance(detector.get("class"), str):
             raise ValueError("the configuration names no detector class: it is not one of asd_jax")
-        kind = _detector_class(detector.pop("class"), detector.pop(_DIGEST, None))
+        path = detector.pop("class")
+        if _DIGEST in detector and (path in OWN or not _is_digest(detector[_DIGEST])):
+            belongs = "none belongs to a detector of asd_jax" if path in OWN else "it is no SHA-256"
+            raise ValueError(f"detector.{_DIGEST} is {shown(detector[_DIGEST])}: {belongs}")
+        kind = _detector_class(path, detector.pop(_DIGEST, None))
         # A detector from elsewhere tells itself which of its keys came later.
         written = content | {"detector": detector if _is_own(kind) else None}
         experiment = from_json(cls, content | {"detector": from_json(kind, detector, "detector")})
@@ -191,6 +217,10 @@ def _class_content(kind: type) -> dict[str, str]:
     return {"class": f"{file}:{kind.__qualname__}" if is_local else path, _DIGEST: _digest(file)}
 
 
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
 def _digest(file: str | Path) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
@@ -215,7 +245,7 @@ def _detector_class(path: str, digest: Any) -> type[DetectorConfig]:
             )
         return kind
     raise ValueError(
-        f"the detector {path} is not part of asd_jax, and code that a run names is not run unasked. Look at it, then "
+        f"the detector {shown(path)} is not part of asd_jax, and code that a run names is not run unasked. Look at it, then "
         "give --detector_module=FILE (train: the --config that it came from)"
     )
 

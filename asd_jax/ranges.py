@@ -21,19 +21,24 @@ class Range:
         high = value <= self.high if self.with_high else value < self.high
         if low and high:
             return ""
-        # A huge whole number cannot be written as a float.
-        told = _shown(value) if abs(value) > 1e300 else f"{value:g}"
-        return f"is {told}, must be {self}"
+        return f"is {_number(value)}, must be {self}"
 
     def __str__(self) -> str:
-        least = f"{'at least' if self.with_low else 'above'} {self.low:g}"
-        most = f"{'at most' if self.with_high else 'below'} {self.high:g}"
+        least = f"{'at least' if self.with_low else 'above'} {_number(self.low)}"
+        most = f"{'at most' if self.with_high else 'below'} {_number(self.high)}"
         return f"{least} and {most}"
+
+
+def _number(value: float) -> str:
+    """Whole numbers with all digits: the largest that is allowed and one more must not look the same."""
+    return shown(value) if type(value) is int else f"{value:g}"
 
 
 _MANY = 2**31 - 1
 Count = Annotated[int, Range(1, _MANY)]
 CountOrNone = Annotated[int, Range(0, _MANY)]
+BatchSize = Annotated[int, Range(1, 2**20)]
+FrameSize = Annotated[int, Range(1, 2**16)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Samples = Annotated[int, Range(1, _MANY)]
 SampleRate = Annotated[int, Range(1000, 384_000)]
@@ -92,28 +97,28 @@ def value_faults(kind: Any, value: Any, key: str) -> list[str]:
         choices = typing.get_args(kind)
         if isinstance(value, str) and value in choices:
             return []
-        return [f"{key} is {_shown(value)}, must be one of {', '.join(map(str, choices))}"]
+        return [f"{key} is {shown(value)}, must be one of {', '.join(map(str, choices))}"]
     if typing.get_origin(kind) is tuple:
         return _tuple_faults(typing.get_args(kind), value, key)
     if kind is float:
         if type(value) not in (int, float):
-            return [f"{key} is {_shown(value)}, must be a number"]
+            return [f"{key} is {shown(value)}, must be a number"]
         return [] if abs(value) < math.inf else [f"{key} is {value}, must be finite"]
     if dataclasses.is_dataclass(kind):
         return (
             []
             if dataclasses.is_dataclass(value)
-            else [f"{key} is {_shown(value)}, must be an object of keys"]
+            else [f"{key} is {shown(value)}, must be an object of keys"]
         )
     names = {int: "a whole number", bool: "true or false", str: "text"}
     if kind in names and type(value) is not kind:
-        return [f"{key} is {_shown(value)}, must be {names[kind]}"]
+        return [f"{key} is {shown(value)}, must be {names[kind]}"]
     return []
 
 
 def _tuple_faults(kinds: tuple[Any, ...], value: Any, key: str) -> list[str]:
     if not isinstance(value, (tuple, list)):
-        return [f"{key} is {_shown(value)}, must be a list"]
+        return [f"{key} is {shown(value)}, must be a list"]
     if kinds[-1] is ...:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
@@ -122,6 +127,7 @@ def _tuple_faults(kinds: tuple[Any, ...], value: Any, key: str) -> list[str]:
     return [fault for i, (kind, part) in pairs for fault in value_faults(kind, part, f"{key}[{i}]")]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value for a message, of whatever length it is."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

@@ -66,6 +66,17 @@ def expected_errors(exit_status: int = 1, debug: bool = False) -> Iterator[None]
         if told is None or debug:
             raise
         _end(f"error: {told}\n(--verbosity=1 shows where)", exit_status)
+    except (MemoryError, RuntimeError) as error:
+        # JAX's error, whose class is not to be imported here, says so in its text.
+        is_full = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)[:200]
+        if not is_full or debug:
+            raise
+        told = (str(error).strip() or "out of memory").splitlines()[0][:300]
+        _end(
+            f"error: not enough memory ({told}): give smaller portions (--set training.batch_size=N, --set "
+            f"evaluation.batch_size=N), or a machine with more\n(--verbosity=1 shows where)",
+            exit_status,
+        )
 
 
 def sentence(error: OSError | ValueError) -> str | None:

@@ -77,7 +77,10 @@ def test_the_catalogue_names_every_detector_of_the_package() -> None:
     [
         ("training.keep_checkpoints=0", "training.keep_checkpoints is 0, must be at least 1"),
         ("training.epochs=-3", "training.epochs is -3, must be at least 0"),
-        ("training.seed=99999999999999999999", "training.seed is 1e+20, must be at least 0"),
+        (
+            "training.seed=99999999999999999999",
+            "training.seed is 99999999999999999999, must be at least 0 and at most 4294967295",
+        ),
         ("training.seed=-1", "training.seed is -1"),
         ("training.batch_size=0", "training.batch_size is 0"),
         ("training.log_every=0", "training.log_every is 0"),
@@ -95,6 +98,17 @@ def test_the_catalogue_names_every_detector_of_the_package() -> None:
         ("evaluation.threshold_quantile=1.5", "evaluation.threshold_quantile is 1.5"),
         ("evaluation.threshold_quantile=0", "evaluation.threshold_quantile is 0"),
         ("evaluation.scorer.neighbours=0", "evaluation.scorer.neighbours is 0"),
+        (
+            "training.epochs=2147483648",
+            "training.epochs is 2147483648, must be at least 0 and at most 2147483647",
+        ),
+        ("evaluation.batch_size=2147483647", "evaluation.batch_size is 2147483647, must be at"),
+        ("detector.features.n_fft=1048576", "detector.features.n_fft is 1048576, must be at"),
+        ("data.class_by=machine_type,machine_type", "data.class_by names 'machine_type' twice"),
+        ("data.class_by=machine", "data.class_by names 'machine', must be of machine_type, sec"),
+        ("data.class_by=", "data.class_by is empty"),
+        ("data.train_stages=dev,dev", "data.train_stages names 'dev' twice"),
+        ("data.machine_types=fan,fan", "data.machine_types names 'fan' twice"),
         ("data.held_out=1", "data.held_out is 1, must be at least 0 and below 1"),
     ],
 )
@@ -102,6 +116,11 @@ def test_a_setting_out_of_its_range_is_told(setting: str, told: str) -> None:
     experiment = Experiment("test", STgramMFNConfig())
     with pytest.raises(ValueError, match=re.escape(told)):
         override(experiment, [setting])
+
+
+def test_windows_that_leave_time_steps_out_are_told() -> None:
+    with pytest.raises(ValueError, match=r"scoring\.hop is 200, must be at most detector\.window"):
+        override(SeriesExperiment(), ["scoring.hop=200"])
 
 
 def test_all_faults_come_in_one_error() -> None:

@@ -224,3 +224,35 @@ def test_a_key_that_is_gone_is_missed_unless_earlier_versions_had_none(recipe: s
             assert str(path[-1]) in told, path
     assert "data.held_out" in kept
     assert not kept - _LATER
+
+
+@pytest.mark.parametrize("value", [5, [], None, "00", "a" * 64])
+def test_a_digest_beside_an_own_detector_is_refused(value: Any) -> None:
+    content = json.loads(load_config(CONFIGS / "demo.py").to_json())
+    content["detector"]["class_sha256"] = value
+    with pytest.raises(ValueError, match=r"detector\.class_sha256 .* none belongs to a detector"):
+        Experiment.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("value", [5, [], None, "00"])
+def test_a_digest_that_is_none_is_refused(value: Any) -> None:
+    content = json.loads(load_config(CONFIGS / "demo.py").to_json())
+    content["detector"] |= {"class": "mine.py:Mine", "class_sha256": value}
+    with pytest.raises(ValueError, match="it is no SHA-256"):
+        Experiment.from_json(json.dumps(content))
+
+
+def test_a_class_of_endless_name_is_told_in_short() -> None:
+    content = json.loads(load_config(CONFIGS / "demo.py").to_json())
+    content["detector"]["class"] = "x" * 100_000
+    with pytest.raises(ValueError, match="not part of asd_jax") as error:
+        Experiment.from_json(json.dumps(content))
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("by", [[], ["", "machine_type"], ["section", "section"]])
+def test_a_class_by_that_makes_no_classes_is_told(by: list[str]) -> None:
+    content = json.loads(load_config(CONFIGS / "demo.py").to_json())
+    content["data"]["class_by"] = by
+    with pytest.raises(ValueError, match=r"data\.class_by"):
+        Experiment.from_json(json.dumps(content))

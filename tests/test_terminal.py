@@ -43,6 +43,12 @@ def os_error(number: int, name: str | None = "runs/x") -> OSError:
         (FileNotFoundError("no configuration a.py"), 7, "error: no configuration a.py\n"),
         (FileExistsError("results holds notes.txt"), 7, "error: results holds notes.txt\n"),
         (ValueError("epochs: 3 or more"), 7, "error: epochs: 3 or more\n"),
+        (
+            MemoryError("Unable to allocate 9 GiB"),
+            7,
+            "not enough memory (Unable to allocate 9 GiB)",
+        ),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), 7, "give smaller portions (--set"),
         (ExpectedError("loss not finite"), 7, "loss not finite\n"),
         (TrainingInterruptedError("stopped and saved at step 3"), 143, "stopped and saved"),
     ],
@@ -59,7 +65,14 @@ def test_what_is_no_fault_of_the_program_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "error", [TypeError("fault"), KeyError("fault"), OSError("fault"), os_error(errno.EIO)]
+    "error",
+    [
+        TypeError("fault"),
+        RuntimeError("fault"),
+        KeyError("fault"),
+        OSError("fault"),
+        os_error(errno.EIO),
+    ],
 )
 def test_a_fault_of_the_program_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error), match=r"fault|Input/output"), expected_errors():

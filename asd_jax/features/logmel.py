@@ -15,7 +15,7 @@ from jax import lax
 
 from asd_jax.features.mel import MelScale, band_centers, mel_filterbank
 from asd_jax.nn.framing import frame
-from asd_jax.ranges import Bands, Count, NonNegative, Positive, SampleRate
+from asd_jax.ranges import Bands, Count, FrameSize, NonNegative, Positive, SampleRate
 
 DOUBLE_EPSILON = float(np.finfo(np.float64).eps)
 _INT16_STEPS = 32768.0
@@ -53,7 +53,7 @@ class LogMel:
     """
 
     sample_rate: SampleRate = 16000
-    n_fft: Count = 1024
+    n_fft: FrameSize = 1024
     hop: Count = 512
     n_mels: Bands = 128
     f_min: NonNegative = 0.0

@@ -9,7 +9,7 @@ from typing import Literal
 
 from asd_jax.config import TrainingConfig, override
 from asd_jax.detectors.minimax import MinimaxConfig
-from asd_jax.ranges import Count, CountOrNone, PerCent
+from asd_jax.ranges import BatchSize, Count, CountOrNone, PerCent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SeriesScoringConfig:
     """
 
     hop: CountOrNone = 0
-    batch_size: Count = 64
+    batch_size: BatchSize = 64
     anomaly_ratio: PerCent = 1.0
     thuml_threshold: bool = False
     thuml_adjustment: bool = False
@@ -76,6 +76,15 @@ class SeriesExperiment:
     data: SeriesDataConfig = SeriesDataConfig()
     training: TrainingConfig = TrainingConfig(epochs=10, batch_size=32)
     scoring: SeriesScoringConfig = SeriesScoringConfig()
+
+    def faults(self) -> list[str]:
+        """What does not fit together; see `ranges.require_in_range`."""
+        if self.scoring.hop > self.detector.window:
+            return [
+                f"scoring.hop is {self.scoring.hop}, must be at most detector.window, {self.detector.window}: time "
+                "steps between two windows would have no score"
+            ]
+        return []
 
     def training_json(self, training_data: str) -> str:
         """All that a training depends on, with a digest of its data; scoring may change afterwards."""

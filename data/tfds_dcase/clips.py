@@ -145,9 +145,10 @@ def _misplaced(
             folders[str(path.parent).removeprefix(".")] += 1
     parts = " and ".join(f"{archive.machine_type}/{part}/<clip>.wav" for part in archive.kind.parts)
     for folder, count in sorted(folders.items()):
+        place = f"{folder}/" if folder else "no folder"
         faults.add(
             archive.path.name,
-            f"{count} clips lie in {folder + '/' if folder else 'no folder'}, which is no folder of the published archive",
+            f"{count} clips lie in {place}, which is no folder of the published archive",
             f"Wanted is the layout {parts}. Move the clips, or {archive.cure[0].lower()}{archive.cure[1:]}",
         )
     return bool(folders)

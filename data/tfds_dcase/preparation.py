@@ -114,7 +114,7 @@ def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core
     """
     config = config_of(dataset)
     folder = dataset_folder(config, data_dir)
-    if folder.is_dir():
+    if is_there(folder):
         builder = opened(folder)
         require_files(builder, folder)
         if (folder / INDEX).is_file():
@@ -131,6 +131,21 @@ def dataset_folder(dataset: str | int, data_dir: epath.PathLike) -> epath.Path:
     """The version directory of a dataset."""
     version = str(Builder.VERSION)
     return epath.Path(data_dir).expanduser() / Builder.name / config_of(dataset) / version
+
+
+def is_there(folder: epath.Path) -> bool:
+    """Whether a folder exists, on a disk or in a bucket.
+
+    Raises:
+        ArchiveError: the package that reads such buckets is not installed.
+    """
+    try:
+        return bool(folder.is_dir())
+    except ImportError as error:
+        raise ArchiveError(
+            f"{folder} cannot be reached: {error}. Buckets need a package of their own: pip install gcsfs for gs://, "
+            "s3fs for s3://"
+        ) from error
 
 
 def _check_file_format(file_format: str) -> None:

@@ -15,7 +15,7 @@ from tfds_dcase.examination import Damaged, Examined, examine
 from tfds_dcase.features_file import opened
 from tfds_dcase.findings import Finding, listed
 from tfds_dcase.index import INDEX, ClipInfo, SplitContent, content_of, read_index
-from tfds_dcase.preparation import dataset_folder
+from tfds_dcase.preparation import dataset_folder, is_there
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import PROVENANCE, read_provenance
 
@@ -157,7 +157,7 @@ class _Seen:
 
 def _opened(dataset: str | int, folder: epath.Path) -> tfds.core.DatasetBuilder:
     again = f"launch/prepare.py --dataset={dataset}"
-    if not folder.is_dir():
+    if not is_there(folder):
         raise ArchiveError(f"{folder} is not there: nothing to verify. Prepare it with {again}")
     try:
         return opened(folder)

@@ -109,13 +109,16 @@ BAD_2020: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "no clips": (empty_zip, ("dev_data_fan.zip: holds no train clips", AGAIN)),
     "archive is a folder": (
         archive_is_a_folder,
-        ("dev_data_fan.zip: cannot be read", "put the archive's file there"),
+        ("dev_data_fan.zip: is a folder", "Put the archive's file there"),
     ),
     "climbing path": (
         fan(("../fan/train/normal_id_00_00000001.wav", wav())),
         ("../fan/train/normal_id_00_00000001.wav: path climbs out", "Do not trust"),
     ),
-    "absolute path": (fan(("/etc/x.wav", wav())), ("/etc/x.wav: path climbs out", "Do not trust")),
+    "absolute path": (
+        fan(("/etc/x.wav", wav())),
+        ("/etc/x.wav: has an absolute path", "Do not trust"),
+    ),
     "windows path": (fan(("C:\\x.wav", wav())), ("x.wav: path climbs out", "Do not trust")),
     "symbolic link": (
         symbolic_link,

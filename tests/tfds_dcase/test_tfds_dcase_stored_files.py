@@ -2,6 +2,7 @@
 
 import csv
 import grp
+import importlib.util
 import io
 import json
 import os
@@ -252,3 +253,11 @@ def test_the_lock_of_another_user_is_held_by_reading_it(
         locked(lock, "building"),
     ):
         pass
+
+
+def test_a_bucket_that_cannot_be_reached_is_one_sentence() -> None:
+    """Its reader is no dependency: most users have no bucket."""
+    if importlib.util.find_spec("gcsfs"):
+        pytest.skip("the package that reads such buckets is installed")
+    with pytest.raises(tfds_dcase.ArchiveError, match=r"cannot be reached.*pip install gcsfs"):
+        tfds_dcase.load(2020, "gs://bucket/datasets")
