@@ -245,8 +245,8 @@ def _detector_class(path: str, digest: Any) -> type[DetectorConfig]:
             )
         return kind
     raise ValueError(
-        f"the detector {shown(path)} is not part of asd_jax, and code that a run names is not run unasked. Look at it, then "
-        "give --detector_module=FILE (train: the --config that it came from)"
+        f"the detector {path[:200]} is not part of asd_jax, and code that a run names is not run unasked. Look at it, "
+        "then give --detector_module=FILE (train: the --config that it came from)"
     )
 
 

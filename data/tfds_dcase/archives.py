@@ -137,9 +137,10 @@ def _unzipped(
     bare = sorted(found & {folder, folder / layout.config})
     if bare and set(machine_types) == set(layout.machine_types):
         kind = layout.kinds[0]
+        name = kind.file_name(kind.machine_types[0])
         return ArchiveError(
             f"{bare[0]} holds the folders of an unzipped archive and does not tell its machine type; the archives "
-            f"themselves are read. Put them there as they were downloaded, such as {kind.file_name(kind.machine_types[0])}"
+            f"themselves are read. Put them there as they were downloaded, such as {name}"
         )
     return None
 
