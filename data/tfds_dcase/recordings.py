@@ -42,6 +42,8 @@ _FULL_SCALE = 32768.0
 _UNTOLD = 1 << 62
 # What programs write into a wav header that cannot know the length yet, as ffmpeg into a pipe.
 _OPEN_END = re.compile(r"^has a wrong header or is cut off: 4294967295 bytes promised")
+# An Ogg file that a recorder did not close.
+_NO_END = re.compile(r"^Ogg: Last page lacks an end-of-stream bit", re.MULTILINE)
 _CONVERT = "Convert it to wav or flac with a program that plays it, or remove it"
 _AGAIN = (
     "Copy or record it again; if its recorder was stopped, keep what is there by: ffmpeg -i OLD.wav "
@@ -104,9 +106,7 @@ def read_header(path: Path, channel: str = "mean") -> Header:
         WaveformError: It cannot be read, is empty, cut off, longer than an hour or has no such channel.
     """
     with _opened(path) as file:
-        fault = length_fault(file)
-        if fault and not _OPEN_END.match(fault):
-            raise WaveformError(fault, _AGAIN)
+        _require_length(file)
         if file.frames == 0:
             raise WaveformError("is empty (0 samples)", _AGAIN)
         if channel == "second" and file.channels == 1:
@@ -117,13 +117,20 @@ def read_header(path: Path, channel: str = "mean") -> Header:
         return Header(file.samplerate, file.channels, samples, header_remark(path))
 
 
+def _require_length(file: soundfile.SoundFile) -> None:
+    fault = length_fault(file)
+    if fault and not _OPEN_END.match(fault):
+        raise WaveformError(fault, _AGAIN)
+
+
 def header_remark(path: Path) -> str:
     """What is missing in a file's header that reading it does without; empty where nothing is."""
-    if finished(path) is None:
-        return ""
-    return (
-        "its header was never finished (a recorder that was stopped): read to the end that is there"
-    )
+    if finished(path) is not None:
+        return "its header was never finished (a recorder that was stopped): read to the end that is there"
+    with _opened(path) as file:
+        if _NO_END.search(file.extra_info):
+            return "its last page is missing (it was cut off or never finished): read to the end that is there"
+    return ""
 
 
 def decode(path: Path, channel: str = "mean") -> Decoded:
@@ -139,6 +146,7 @@ def decode(path: Path, channel: str = "mean") -> Decoded:
         WaveformError: It cannot be read, is cut off, longer than an hour, empty, or holds NaN.
     """
     with _opened(path) as file:
+        _require_length(file)
         kept = kept_channels(file.channels, channel)
         resample = _resampler(file.samplerate, kept)
         samples = bytearray()

@@ -14,7 +14,13 @@ _AGAIN = "Download or pack the archive again"
 
 # libsndfile reads what is there and keeps quiet; only its log tells that the header promised
 # something else ("data : 320000 (should be 1000)", or data left over behind the promised end).
-_SHORT_DATA = re.compile(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
+# What libsndfile notes of wav and aiff, of au, of svx; and of W64, whose other chunks it does not compare.
+_SHORT_DATA = re.compile(
+    r"^ *(?:data|SSND|Data Size|BODY|(?-i:riff)) +?: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
+_SHORT_VOC = re.compile(r"^Seems to be a truncated file", re.MULTILINE)
+# RF64 and AVR tell a number of frames.
+_FRAMES = re.compile(r"(?:'ds64' chunk of |^  Frames +: )(\d+)", re.MULTILINE)
 _LEFT_OVER = re.compile(r"^\*\*\* .*Exiting parser", re.MULTILINE)
 
 
@@ -79,6 +85,12 @@ def length_fault(file: soundfile.SoundFile) -> str | None:
     if short := _SHORT_DATA.search(log):
         promised, there = short.groups()
         return f"has a wrong header or is cut off: {promised} bytes promised, {there} there"
+    if _SHORT_VOC.search(log):
+        return "is cut off: its last block is not whole"
+    if file.format in ("RF64", "AVR") and (told := _FRAMES.search(log)):
+        promised = told[1]
+        if int(promised) > file.frames:
+            return f"has a wrong header or is cut off: {promised} samples promised, {file.frames} there"
     if _LEFT_OVER.search(log):
         return f"has a wrong header: bytes follow the {file.frames} samples that it promises"
     return None

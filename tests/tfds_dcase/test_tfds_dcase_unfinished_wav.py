@@ -91,3 +91,30 @@ def test_a_file_that_is_cut_off_is_refused_with_a_way_out(tmp_path: Path, conten
     with pytest.raises(WaveformError) as error:
         read_header(path)
     assert "ffmpeg -i OLD.wav NEW.wav" in error.value.cure
+
+
+@pytest.mark.parametrize(
+    "kind", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "VOC", "AVR", "SVX"]
+)
+def test_half_of_a_file_is_not_taken_for_the_whole(tmp_path: Path, kind: str) -> None:
+    """Of every format that states a length."""
+    path = tmp_path / f"a.{kind.lower()}"
+    noise = np.random.default_rng(0).normal(0, 0.1, 16000)
+    soundfile.write(path, noise, 16000, format=kind, subtype="PCM_16")
+    assert (len(decode(path).waveform), read_header(path).remark) == (16000, "")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    # That a FLAC ends early shows only when it is decoded.
+    for read in (decode,) if kind == "FLAC" else (read_header, decode):
+        with pytest.raises(WaveformError, match=r"cut off|malformed|lost sync") as error:
+            read(path)
+        assert error.value.cure
+
+
+def test_an_ogg_that_was_not_closed_is_read_with_a_remark(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    noise = np.random.default_rng(0).normal(0, 0.1, 160_000)
+    soundfile.write(path, noise, 16000, format="OGG", subtype="VORBIS")
+    assert read_header(path).remark == ""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 0 < len(decode(path).waveform) < 160_000
+    assert "read to the end that is there" in read_header(path).remark
