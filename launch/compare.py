@@ -19,13 +19,14 @@ from asd_jax import command_line
 from asd_jax.data.clips import Mode
 from asd_jax.evaluation.comparison import RESAMPLES, compare, read_system
 from asd_jax.evaluation.comparison_tables import published_systems, write_comparison
+from asd_jax.evaluation.truth import truths_of_dataset
 
 _PUBLISHED = flags.DEFINE_bool("published", False, "Put published numbers of the year beside them.")
 _OUTPUT = flags.DEFINE_string("output", "comparison", "Folder for the text, CSV and LaTeX tables.")
 _RESAMPLES = flags.DEFINE_integer(
     "resamples", RESAMPLES, "Bootstrap resamples for the intervals.", lower_bound=100
 )
-for _flag in ("dataset", "mode"):
+for _flag in ("dataset", "data_dir", "mode"):
     flags.declare_key_flag(_flag)
 
 
@@ -37,7 +38,13 @@ def main(argv: Sequence[str]) -> None:
         command_line.start()
         mode = cast(Mode, flags.FLAGS.mode or "development")
         dataset = command_line.chosen_dataset()
-        read = [read_system(*_named(text), mode, dataset) for text in argv[1:]]
+        data_dir = flags.FLAGS.data_dir
+        if data_dir and not dataset:
+            raise ValueError(
+                "--data_dir takes the labels of a prepared dataset: say --dataset, too"
+            )
+        known = truths_of_dataset(dataset, data_dir) if dataset and data_dir else None
+        read = [read_system(*_named(text), mode, dataset, known) for text in argv[1:]]
         years = sorted({year for _, year in read})
         if len(years) > 1:
             raise ValueError(f"the systems are of several data sets: {', '.join(years)}")

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from tfds_dcase.folder import FOLDER
+
 from asd_jax.data.clips import Mode
 from asd_jax.evaluation.clip_scores import ClipScore
 from asd_jax.evaluation.foreign import dataset_of
@@ -92,7 +94,11 @@ class Comparison:
 
 
 def read_system(
-    name: str, paths: Sequence[Path], mode: Mode, dataset: str | None
+    name: str,
+    paths: Sequence[Path],
+    mode: Mode,
+    dataset: str | None,
+    known: Truths | None = None,
 ) -> tuple[System, str]:
     """Reads a system's runs, and tells the year that they are of.
 
@@ -101,16 +107,17 @@ def read_system(
         paths: one a run: a work directory that was evaluated, one folder of its results, or a folder of score files.
         mode: whose results of a work directory are meant, and which clips of a folder.
         dataset: a name with the year; None to read it off the runs.
+        known: labels for folders of score files outside work directories, which own recordings need.
 
     Raises:
         FileNotFoundError: a run has no scores.
-        ValueError: a run's scores have a fault, or are of several systems.
+        ValueError: a run's scores have a fault, are of several systems, or of recordings without labels.
     """
     runs, years = [], set()
     protocols: set[ProtocolKnown] = set()
     told: set[str] = set()
     for path in paths:
-        folder, truths, own = path, None, dataset
+        folder, truths, own = path, known, dataset
         protocol: ProtocolKnown = "unknown"
         if (path / CONFIG_FILE).is_file():
             folder, protocol = path / "results" / mode, "honest"
@@ -128,6 +135,10 @@ def read_system(
             data = load_experiment(path.absolute().parents[1]).data
             truths, own = truths_of_dataset(data.dataset, data.data_dir), dataset or data.dataset
             protocol = "honest"
+        if own == FOLDER and truths is None:
+            raise ValueError(
+                f"{folder}: the labels of own recordings are in their prepared dataset: give --data_dir=DIR, too"
+            )
         told.add(str(read_provenance(folder)))
         clips, year, is_oracle = _read_run(folder, mode, own, truths)
         runs.append(clips)

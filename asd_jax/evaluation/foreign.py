@@ -111,7 +111,8 @@ def dataset_of(score_set: ScoreSet) -> str:
     fitting = fitting_datasets(score_set)
     if len(fitting) != 1:
         raise ValueError(
-            f"{score_set.folder}: which year? {', '.join(fitting) or 'None'} would fit; say --dataset"
+            f"{score_set.folder}: which year? {', '.join(fitting) or 'None'} would fit; say --dataset (own "
+            "recordings: --dataset=folder --data_dir=DIR)"
         )
     return fitting[0]
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 import tfds_dcase
 
 from asd_jax.config import Experiment, override
+from asd_jax.evaluation.comparison import read_system
 from asd_jax.evaluation.evaluate import evaluate
+from asd_jax.evaluation.truth import truths_of_dataset
 from asd_jax.training.experiment import load_experiment, train
 
 PATIENCE_SECONDS = 120
@@ -90,6 +93,21 @@ def test_recordings_without_labels_or_anomalies_are_scored(
         assert results is not None
         assert ("labels of all 4 test clips are unknown" in results.text) == (kind == "unlabelled")
         check_scores(results.directory, kind)
+        if kind == "labelled":
+            check_comparison(results.directory, tmp_path)
+
+
+def check_comparison(results: Path, tmp_path: Path) -> None:
+    """Results that were carried away from their run are compared with the labels of the dataset."""
+    away = shutil.copytree(results, tmp_path / "away")
+    truths = truths_of_dataset("folder", str(tmp_path))
+    here, _ = read_system("here", [results], "development", None)
+    there, year = read_system("there", [away], "development", "folder", truths)
+    assert (year, set(there.runs[0])) == ("folder", set(here.runs[0]))
+    with pytest.raises(ValueError, match=r"labels of own recordings .* --data_dir=DIR"):
+        read_system("there", [away], "development", "folder")
+    with pytest.raises(ValueError, match="--dataset=folder --data_dir=DIR"):
+        read_system("there", [away], "development", None)
 
 
 def read_rows(results: Path, pattern: str) -> list[list[str]]:
