@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
 from tfds_dcase.folder import FOLDER
 
 from asd_jax.data.clips import Mode
