@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asd_jax.terminal import (
+from tfds_dcase_command.terminal import (
     INTERRUPTED,
     PIPE_CLOSED,
     ExpectedError,

@@ -5,7 +5,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from asd_jax.terminal import INTERRUPTED, TERMINATED, ExpectedError
+from tfds_dcase_command.terminal import INTERRUPTED, TERMINATED, ExpectedError
 
 _STATUS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
 from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
-from asd_jax.terminal import TERMINATED, ExpectedError
+from tfds_dcase_command.terminal import TERMINATED, ExpectedError
 from asd_jax.training.announcement import say
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.interruption import Interruption, TrainingInterruptedError

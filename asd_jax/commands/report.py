@@ -1,0 +1,37 @@
+"""Writes one HTML file about a trained run: results, maps, worst clips with pictures and sound."""
+
+from tfds_dcase_command.options import Given, Options
+from tfds_dcase_command.terminal import user_path
+
+from asd_jax.commands import common
+
+EXAMPLES = ("report --version=demo",)
+
+
+def define(options: Options) -> None:
+    """The flags."""
+    options.section("the report")
+    options.whole(
+        "examples",
+        3,
+        "Worst false alarms to show of each machine type, and as many misses; 0 for no examples.",
+        least=0,
+    )
+    options.text("output", None, "File to write. Default: report_MODE.html in the run.", "FILE.html")
+    common.define_run(options)
+    common.define_data(options)
+    common.define_settings(options)
+    common.define_cluster(options)
+
+
+def run(given: Given) -> None:
+    """Writes the report and says where it is."""
+    common.start(given)
+    from asd_jax.report.write import write_report
+    from asd_jax.training.experiment import load_experiment
+
+    workdir = common.chosen_workdir(given)
+    experiment = common.chosen_experiment(load_experiment(workdir), given)
+    output = user_path(given.output) if given.output else None
+    path = write_report(experiment, workdir, output, given.examples)
+    print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
