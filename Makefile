@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SIMULATED := datasets/simulated
 
 # Training on a CPU moves gigabytes a step: large memory pages save a third of its time (Linux; ignored elsewhere).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
@@ -12,10 +11,7 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 # Simulated DCASE 2020 archives -> dataset -> trained STgram-MFN -> the official result table.
 demo: $(INSTALLED)
-	$(BIN)/python launch/simulate.py --dataset=dcase2020 --output=$(SIMULATED)/archives
-	$(BIN)/python launch/prepare.py --dataset=dcase2020 --archives=$(SIMULATED)/archives --data_dir=$(SIMULATED)
-	$(BIN)/python launch/train.py --config=configs/demo.py
-	$(BIN)/python launch/evaluate.py --version=demo
+	$(BIN)/asd demo
 
 test: check
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
@@ -23,7 +19,7 @@ test: check
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy asd_jax data/tfds_dcase launch configs benchmarks tests
+	$(BIN)/mypy asd_jax data/tfds_dcase data/tfds_dcase_command launch configs benchmarks tests
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -40,11 +36,11 @@ lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --no-annotate \
 	  --custom-compile-command "make lock" --extra dev pyproject.toml --output-file requirements-cpu.txt
 
-$(INSTALLED): requirements-cpu.txt pyproject.toml
+$(INSTALLED): requirements-cpu.txt pyproject.toml data/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-cpu.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable ./data --editable .
 	touch $@
 
 clean:
-	rm -rf $(VENV) datasets/simulated runs/demo
+	rm -rf $(VENV) datasets/simulated runs/demo dist

@@ -12,7 +12,9 @@ import jax
 import pytest
 import tfds_dcase
 from absl import flags
+from tfds_dcase_command import invocation
 
+from asd_jax import cli
 from asd_jax.config import EvaluationConfig, Experiment, TrainingConfig
 from asd_jax.data.windows import WindowPolicy
 from asd_jax.detectors.stgram_mfn import STgramMFNConfig
@@ -23,6 +25,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 Prepare = Callable[..., str]
 Launch = Callable[..., subprocess.Popen[str]]
+Command = Callable[..., "Finished"]
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +131,38 @@ def launch(compilation_cache: Path) -> Launch:
         )
 
     return start
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    def communicate(self, timeout: float = 0) -> tuple[str, str]:
+        """As of a process."""
+        return self.stdout, self.stderr
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `asd` in this process: `command("train", "--config=...", cwd=...)`; gives status and output."""
+
+    def run(name: str, *arguments: str, cwd: Path | None = None) -> Finished:
+        with monkeypatch.context() as changed:
+            changed.chdir(cwd or REPOSITORY)
+            changed.setattr(sys, "argv", ["asd", name, *arguments])
+            changed.setattr(invocation, "_called", "")
+            capfd.readouterr()
+            with pytest.raises(SystemExit) as stop:
+                cli.main([name, *arguments])
+            status = int(stop.value.code or 0)
+        output, errors = capfd.readouterr()
+        return Finished(status, output, errors)
+
+    return run
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tfds_dcase_command.terminal import (
     INTERRUPTED,
     PIPE_CLOSED,
@@ -13,6 +12,7 @@ from tfds_dcase_command.terminal import (
     expected_errors,
     user_path,
 )
+
 from asd_jax.training.interruption import TrainingInterruptedError
 
 

@@ -26,7 +26,12 @@ def define_recipe(options: Options, about: str, required: bool = False) -> None:
 def define_run(options: Options) -> None:
     """Flags that name a run."""
     options.section("the run")
-    options.text("version", None, "Name of the run; it lies in runs/NAME. Default: the recipe's name.", "NAME")
+    options.text(
+        "version",
+        None,
+        "Name of the run; it lies in runs/NAME. Default: the recipe's name.",
+        "NAME",
+    )
     options.text("workdir", None, "Folder of the run, in place of runs/NAME.", "FOLDER")
 
 
@@ -41,7 +46,10 @@ def define_data(options: Options) -> None:
 def define_dataset(options: Options) -> None:
     """Flags that name a prepared dataset."""
     options.text(
-        "dataset", None, "Prepared dataset: 2020 to 2026, or folder for your own recordings.", "YEAR"
+        "dataset",
+        None,
+        "Prepared dataset: 2020 to 2026, or folder for your own recordings.",
+        "YEAR",
     )
     options.text("data_dir", None, "Folder of the prepared datasets.", "FOLDER")
 
@@ -60,7 +68,9 @@ def define_settings(options: Options) -> None:
     """Flags for single settings and for detectors from outside."""
     options.section("settings")
     options.repeated(
-        "set", "Change a setting of the recipe: --set training.epochs=10. Repeat for more.", "KEY=VALUE"
+        "set",
+        "Change a setting of the recipe: --set training.epochs=10. Repeat for more.",
+        "KEY=VALUE",
     )
     options.repeated(
         "detector_module",
@@ -72,11 +82,15 @@ def define_settings(options: Options) -> None:
 def define_cluster(options: Options) -> None:
     """Flags of a training or scoring that several machines share; last in every help."""
     options.section(SEVERAL_MACHINES)
-    options.yes("multi_process", "Join the other processes of a TPU pod or a cluster (jax.distributed).")
+    options.yes(
+        "multi_process", "Join the other processes of a TPU pod or a cluster (jax.distributed)."
+    )
     options.text(
         "coordinator_address", None, "Process 0, where no cluster manager tells it.", "HOST:PORT"
     )
-    options.whole("num_processes", None, "Number of processes, with --coordinator_address.", least=1)
+    options.whole(
+        "num_processes", None, "Number of processes, with --coordinator_address.", least=1
+    )
     options.whole("process_id", None, "This process, from 0, with --coordinator_address.", least=0)
 
 
@@ -124,9 +138,7 @@ def chosen_workdir(given: Given, experiment: Experiment | None = None) -> Path:
         return user_path(given.workdir)
     name = given.version or (experiment.name if experiment else None)
     if not name:
-        raise ValueError(
-            f"which run? Give --version=NAME or --workdir=DIR{_known_runs()}"
-        )
+        raise ValueError(f"which run? Give --version=NAME or --workdir=DIR{_known_runs()}")
     return Path("runs") / name
 
 
@@ -173,7 +185,11 @@ def _join(given: Given) -> None:
     if address and 0 < len(named) < len(several):
         (missing,) = several.keys() - set(named)
         raise ValueError(f"{named[0]} needs {missing} as well")
-    if given.num_processes and given.process_id is not None and given.process_id >= given.num_processes:
+    if (
+        given.num_processes
+        and given.process_id is not None
+        and given.process_id >= given.num_processes
+    ):
         raise ValueError(
             f"--process_id={given.process_id} of --num_processes={given.num_processes}: they are counted from 0"
         )

@@ -4,12 +4,18 @@ Each argument is NAME=RUN[,RUN...]; a run is a work directory that was evaluated
 name, the last part of the path is one. The first system is what the others are compared with.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfds_dcase_command.options import Given, Options, UsageError
 from tfds_dcase_command.terminal import user_path
 
 from asd_jax.commands import common
+
+if TYPE_CHECKING:
+    from asd_jax.data.clips import Mode
 
 EXAMPLES = (
     "compare demo=runs/demo,runs/demo_seed1 aegan=runs/demo_aegan_ad other=their/scores",
@@ -40,7 +46,7 @@ def run(given: Given) -> None:
     from asd_jax.evaluation.comparison_tables import published_systems, write_comparison
     from asd_jax.evaluation.truth import truths_of_dataset
 
-    mode = given.mode or "development"
+    mode: Mode = given.mode or "development"
     dataset = common.dataset_name(given.dataset)
     if given.data_dir and not dataset:
         raise ValueError("--data_dir takes the labels of a prepared dataset: say --dataset, too")

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from asd_jax.data.classes import ClassMap
     from asd_jax.interop.importing import Weights
 
-EXAMPLES = ("import-weights --detector=stgram_mfn --weights=model.pth.tar --workdir=runs/published",)
+EXAMPLES = (
+    "import-weights --detector=stgram_mfn --weights=model.pth.tar --workdir=runs/published",
+)
 DETECTORS = (
-    "stgram_mfn", "mobilenetv2", "aegan_ad", "dense_autoencoder", "anomaly_transformer",
-    "tdnn_stgram", "linear_autoencoder", "reconstruction_augmentation",
+    "stgram_mfn", "tdnn_stgram", "aegan_ad", "anomaly_transformer", "mobilenetv2", "dense_autoencoder",
+    "conv_autoencoder", "linear_autoencoder",
 )  # fmt: skip
 CLASS_ORDERS = ("published", "sorted")
 
@@ -34,7 +36,9 @@ def define(options: Options) -> None:
         "FILES",
         required=True,
     )
-    options.text("class_map", None, "class_map.json that numbers the classes as the weights do.", "FILE")
+    options.text(
+        "class_map", None, "class_map.json that numbers the classes as the weights do.", "FILE"
+    )
     options.choice(
         "class_order",
         "published",

@@ -24,7 +24,11 @@ def define(options: Options) -> None:
     """The flags."""
     options.section("the scores")
     options.text(
-        "scores", None, "Folder with anomaly_score_*.csv in it or below it.", "FOLDER", required=True
+        "scores",
+        None,
+        "Folder with anomaly_score_*.csv in it or below it.",
+        "FOLDER",
+        required=True,
     )
     options.text(
         "ground_truth",

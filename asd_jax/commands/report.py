@@ -17,7 +17,9 @@ def define(options: Options) -> None:
         "Worst false alarms to show of each machine type, and as many misses; 0 for no examples.",
         least=0,
     )
-    options.text("output", None, "File to write. Default: report_MODE.html in the run.", "FILE.html")
+    options.text(
+        "output", None, "File to write. Default: report_MODE.html in the run.", "FILE.html"
+    )
     common.define_run(options)
     common.define_data(options)
     common.define_settings(options)

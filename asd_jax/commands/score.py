@@ -28,7 +28,10 @@ def define(options: Options) -> None:
     """The flags."""
     options.section("the recordings")
     options.text(
-        "machine_type", None, "Of all files. Default: the file's name or a folder above it tells it.", "TYPE"
+        "machine_type",
+        None,
+        "Of all files. Default: the file's name or a folder above it tells it.",
+        "TYPE",
     )
     options.text(
         "section",

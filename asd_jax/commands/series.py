@@ -18,7 +18,9 @@ EXAMPLES = ("series --train=train.npy --test=test.npy --labels=labels.npy --work
 def define(options: Options) -> None:
     """The flags."""
     options.section("the series")
-    options.text("train", None, "Normal series [time, channels], .npy or .csv.", "FILE", required=True)
+    options.text(
+        "train", None, "Normal series [time, channels], .npy or .csv.", "FILE", required=True
+    )
     options.text("test", None, "Series to score, of the same channels.", "FILE", required=True)
     options.text("labels", None, "Labels of its time steps, 0 or 1.", "FILE")
     options.yes(

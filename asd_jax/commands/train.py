@@ -18,7 +18,10 @@ def define(options: Options) -> None:
         options, "Recipe, by its name or the path of its file; list shows all.", required=True
     )
     options.whole(
-        "seeds", 1, "Train several runs that differ in their seed alone: runs/NAME, runs/NAME_seed1, ...", 1
+        "seeds",
+        1,
+        "Train several runs that differ in their seed alone: runs/NAME, runs/NAME_seed1, ...",
+        1,
     )
     common.define_run(options)
     common.define_data(options)
@@ -26,12 +29,13 @@ def define(options: Options) -> None:
     common.define_cluster(options)
 
 
-def run(given: Given) -> int | None:
+def run(given: Given) -> None:
     """Trains and says where the models are."""
     if given.config == "list":
         from asd_jax.commands.recipes import print_recipes
 
-        return print_recipes()
+        print_recipes()
+        return
     common.start(given)
     from asd_jax.config import override
     from asd_jax.training.experiment import train
@@ -47,4 +51,3 @@ def run(given: Given) -> int | None:
         folders.append(folder)
     for folder in folders:
         print(common.next_command("evaluate", f"--workdir={folder}"))
-    return None

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from tfds_dcase.folder import FOLDER
+from tfds_dcase_command.invocation import command
 
 from asd_jax.data.clips import Mode
 from asd_jax.evaluation.clip_scores import ClipScore
@@ -124,7 +125,7 @@ def read_system(
             truths, own = truths_of_dataset(data.dataset, data.data_dir), dataset or data.dataset
             if not folder.is_dir():
                 raise FileNotFoundError(
-                    f"{path} has no results of --mode={mode}: run launch/evaluate.py first"
+                    f"{path} has no results of --mode={mode}: run {command('evaluate')} first"
                 )
         elif (
             path.absolute().parent.name == "results"

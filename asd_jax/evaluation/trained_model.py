@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from absl import logging
 from tfds_dcase import ClipInfo
+from tfds_dcase_command.invocation import command
 
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
@@ -75,7 +76,7 @@ class TrainedModel:
         self.directory = directory
         if not (directory / CLASS_MAP_FILE).is_file():
             raise FileNotFoundError(
-                f"{directory} holds no trained model for {name}: train with launch/train.py first"
+                f"{directory} holds no trained model for {name}: train with {command('train')} first"
             )
         self._experiment = experiment
         self.class_map = ClassMap.load(directory / CLASS_MAP_FILE)
@@ -179,8 +180,9 @@ def _warn_if_unfinished(name: str, step: int, last_row: Row, epochs: int) -> Non
     epoch = step * last_row["epoch"] / last_row["step"]
     if epoch < epochs:
         logging.warning(
-            "model %s stopped at epoch %.4g of %d: launch/train.py goes on with it",
+            "model %s stopped at epoch %.4g of %d: %s goes on with it",
             name,
             epoch,
             epochs,
+            command("train"),
         )

@@ -18,6 +18,7 @@ import tfds_dcase
 from absl import logging
 from tfds_dcase import ArchiveError, ClipInfo
 from tfds_dcase.provenance import read_provenance
+from tfds_dcase_command.invocation import command
 
 from asd_jax.config import DataConfig, Experiment
 from asd_jax.data.classes import ClassMap
@@ -99,7 +100,7 @@ def calibration_of(model: TrainedModel, experiment: Experiment) -> Calibration:
         raise ValueError(
             f"model {model.name} is not calibrated for the score {settings['score']['name']} with these settings, and "
             f"the training clips that this takes are not at hand ({error}). Name their place with --data_dir, or run "
-            f"launch/score.py where they are once and copy {model.directory / FOLDER} from there"
+            f"{command('score')} where they are once and copy {model.directory / FOLDER} from there"
         ) from error
     try:
         _write(folder, settings, calibration)

@@ -21,7 +21,7 @@ from asd_jax.scoring.clip_reports import WindowReporter, pool_windows
 from asd_jax.scoring.settings import FittedScore
 
 HeardWindows = Literal["auto", "head", "all"]
-"""Which windows of a recording are heard; see `launch/score.py`."""
+"""Which windows of a recording are heard; see `asd score`."""
 
 NOT_FINITE = "is not finite, which is neither normal nor an anomaly"
 CHECK = "Check the recording and the checkpoint"

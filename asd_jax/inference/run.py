@@ -8,6 +8,7 @@ from typing import Literal
 
 import jax
 from tfds_dcase.bars import progress_bar
+from tfds_dcase_command.invocation import command
 
 from asd_jax.config import Experiment
 from asd_jax.data.classes import ClassMap
@@ -131,7 +132,7 @@ def _class_maps(workdir: Path) -> dict[str, ClassMap]:
         raise ValueError("files are scored by one process: start it without --multi_process")
     paths = sorted((workdir / "models").glob(f"*/{CLASS_MAP_FILE}"))
     if not paths:
-        raise FileNotFoundError(f"{workdir} holds no trained model: train with launch/train.py")
+        raise FileNotFoundError(f"{workdir} holds no trained model: train with {command('train')}")
     return {path.parent.name: ClassMap.load(path) for path in paths}
 
 

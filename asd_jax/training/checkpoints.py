@@ -12,6 +12,7 @@ import grain
 import jax
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh
+from tfds_dcase_command.invocation import command
 
 from asd_jax.detectors.base import TrainState
 from asd_jax.training.checkpoint_faults import (
@@ -127,7 +128,7 @@ class Checkpoints:
         step = self.latest_step() if step is None else step
         if step is None:
             raise FileNotFoundError(
-                f"no checkpoint in {self.directory}: train first with launch/train.py"
+                f"no checkpoint in {self.directory}: train first with {command('train')}"
             )
         everywhere = replicated(mesh)
         target = jax.tree.map(

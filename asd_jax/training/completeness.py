@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfds_dcase import ClipInfo, official_sections
+from tfds_dcase_command.invocation import command
 
 from asd_jax.config import DataConfig
 from asd_jax.data.clips import Stage
@@ -81,7 +82,7 @@ def require_complete(data: DataConfig, found: Completeness) -> None:
         wanted = f", {found.classes} machine IDs or sections in all" if found.classes else ""
         raise ValueError(
             f"the configuration asks for more than {data.dataset} in {data.data_dir} holds{wanted}; missing: "
-            f"{listed(found.missing)}. Prepare them (launch/prepare.py --dataset={data.dataset}), ask for less with "
+            f"{listed(found.missing)}. Prepare them ({command('prepare')} --dataset={data.dataset}), ask for less with "
             "--machine_types or --set data.train_stages=dev, or train on what is there with "
             "--set data.incomplete=allow"
         )

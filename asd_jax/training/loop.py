@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
+from tfds_dcase_command.terminal import TERMINATED, ExpectedError
 
 from asd_jax.config import TrainingConfig
 from asd_jax.data.pipeline import HostBatch
 from asd_jax.detectors.base import Batch, Detector, Metrics, TrainState
-from tfds_dcase_command.terminal import TERMINATED, ExpectedError
 from asd_jax.training.announcement import say
 from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.interruption import Interruption, TrainingInterruptedError

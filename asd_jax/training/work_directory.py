@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfds_dcase_command.invocation import command
+
 from asd_jax.config import Experiment
 from asd_jax.training.clip_record import RECORD_FILE
 from asd_jax.training.differences import differing, listed
@@ -49,7 +51,7 @@ def require_same_settings(path: Path, earlier: Mapping[str, Any], now: Mapping[s
         return
     advice = ""
     if all(line.startswith("evaluation.") for line in lines):
-        advice = " (launch/evaluate.py takes --set for evaluation.* without training again)"
+        advice = f" ({command('evaluate')} takes --set for evaluation.* without training again)"
     raise ValueError(
         f"{path} is of another experiment ({listed(lines)}): choose another --version or --workdir, or give the "
         f"earlier settings to go on{advice}; to start this one again, move {path.parent} away first"

@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
+from tfds_dcase_command.invocation import command
 
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.layouts import DOMAINS, LABELS
@@ -20,7 +21,12 @@ from tfds_dcase.waveforms import content_hash
 
 INDEX = "clips.csv"
 _AHEAD_BYTES = 64 << 20
-_CURE = "Remove it and run launch/prepare.py, which writes it again from the records"
+
+
+def index_cure() -> str:
+    """What to do about a damaged index."""
+    prepare = command("prepare", "tfds-dcase")
+    return f"Remove it and run {prepare}, which writes it again from the records"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +93,9 @@ def read_index(folder: epath.PathLike) -> list[ClipInfo]:
     """
     path = epath.Path(folder) / INDEX
     if not path.is_file():
-        raise ArchiveError(f"{path} is not there: the dataset is unfinished. Run launch/prepare.py")
+        raise ArchiveError(
+            f"{path} is not there: the dataset is unfinished. Run {command('prepare', 'tfds-dcase')}"
+        )
     try:
         text = path.read_text(encoding="utf-8")
         clips = [_clip_info(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
@@ -95,7 +103,7 @@ def read_index(folder: epath.PathLike) -> list[ClipInfo]:
             raise ValueError("it lists no clip")
         return clips
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise ArchiveError(f"{path} is damaged ({error}). {_CURE}") from error
+        raise ArchiveError(f"{path} is damaged ({error}). {index_cure()}") from error
 
 
 def _clip_info(row: Mapping[str, str]) -> ClipInfo:
@@ -134,12 +142,12 @@ def require_index(
     if len(clips) != sum(records.values()) or places != {
         split: list(range(count)) for split, count in records.items() if count
     }:
-        raise ArchiveError(f"{folder / INDEX} lists other records than are there. {_CURE}")
+        raise ArchiveError(f"{folder / INDEX} lists other records than are there. {index_cure()}")
     for split, listed in rows.items():
         found = content_of({clip.clip_id: clip.content_hash for clip in listed.values()})
         if found != built.get(split):
             raise ArchiveError(
-                f"{folder / INDEX} lists other clips of {split} than were built. {_CURE}"
+                f"{folder / INDEX} lists other clips of {split} than were built. {index_cure()}"
             )
 
 
@@ -185,7 +193,7 @@ def _require_same(listed: Sequence[ClipInfo], clips: Sequence[ClipInfo], folder:
         if row != clip:
             raise ArchiveError(
                 f"{folder / INDEX} does not say what the records say: record {clip.position} of {clip.split} is "
-                f"{clip}, listed is {row}. {_CURE}"
+                f"{clip}, listed is {row}. {index_cure()}"
             )
 
 

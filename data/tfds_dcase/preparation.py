@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 from etils import epath
+from tfds_dcase_command.invocation import command
 
 from tfds_dcase.errors import ArchiveError
 from tfds_dcase.features_file import opened
@@ -122,7 +123,7 @@ def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core
             return builder
     content = "your recordings" if config == FOLDER else "the zip archives"
     raise ArchiveError(
-        f"{config} is not prepared in {data_dir}. Run: python launch/prepare.py "
+        f"{config} is not prepared in {data_dir}. Run: {command('prepare', 'tfds-dcase')} "
         f"--dataset={config} --archives=<folder of {content}> --data_dir={data_dir}"
     )
 

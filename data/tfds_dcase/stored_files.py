@@ -9,9 +9,10 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
+from tfds_dcase_command.invocation import command
 
 from tfds_dcase.errors import ArchiveError
-from tfds_dcase.index import INDEX
+from tfds_dcase.index import INDEX, index_cure
 from tfds_dcase.owners import numbers_for_names
 
 STORED_FILES = "files.json"
@@ -19,8 +20,11 @@ _MOST_BYTES = 16 << 20
 _BLOCK = 1 << 20
 # A dataset is nothing without them. Records of before clips.csv was recorded are without it.
 _ALWAYS = frozenset({"archives.json", "dataset_info.json", "features.json"})
-CURE = "Prepare the dataset again: prepare.py with --rebuild"
-INDEX_CURE = "Remove it and run prepare.py, which writes it again from the records"
+
+
+def cure() -> str:
+    """What to do about damaged files."""
+    return f"Prepare the dataset again: {command('prepare', 'tfds-dcase')} with --rebuild"
 
 
 def write_stored_files(folder: Path) -> None:
@@ -68,7 +72,7 @@ def require_files(builder: tfds.core.DatasetBuilder, folder: epath.Path | Path) 
         and (folder / INDEX).is_file()
         and not _as_recorded(folder, INDEX, recorded)
     ):
-        raise ArchiveError(f"{folder / INDEX} is damaged: {_changed(INDEX)}. {INDEX_CURE}")
+        raise ArchiveError(f"{folder / INDEX} is damaged: {_changed(INDEX)}. {index_cure()}")
 
 
 def require_digests(folder: Path, on_file: Callable[[int], None]) -> None:
@@ -145,10 +149,10 @@ def _recorded(folder: epath.Path | Path) -> Mapping[str, Mapping[str, Any]]:
         if lacking := sorted(_ALWAYS - stored.keys()):
             raise ValueError(f"it lacks {', '.join(lacking)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArchiveError(f"{path} is damaged ({error}). {CURE}") from error
+        raise ArchiveError(f"{path} is damaged ({error}). {cure()}") from error
     return dict(stored)
 
 
 def _raise(folder: epath.Path | Path, faults: list[str]) -> None:
     if faults:
-        raise ArchiveError(f"{folder} is damaged: {'; '.join(faults)}. {CURE}")
+        raise ArchiveError(f"{folder} is damaged: {'; '.join(faults)}. {cure()}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import tensorflow_datasets as tfds
 from etils import epath
 from google.protobuf.json_format import ParseError
+from tfds_dcase_command.invocation import command
 
 from tfds_dcase import odd_audio
 from tfds_dcase.errors import ArchiveError
@@ -156,7 +157,7 @@ class _Seen:
 
 
 def _opened(dataset: str | int, folder: epath.Path) -> tfds.core.DatasetBuilder:
-    again = f"launch/prepare.py --dataset={dataset}"
+    again = f"{command('prepare', 'tfds-dcase')} --dataset={dataset}"
     if not is_there(folder):
         raise ArchiveError(f"{folder} is not there: nothing to verify. Prepare it with {again}")
     try:

@@ -60,6 +60,7 @@ class Options:
         self._values = flags.FlagValues()
         self._sections: dict[str, list[str]] = {}
         self._shown: dict[str, str] = {}
+        self._about: dict[str, str] = {}
         self._required: list[str] = []
         self._title = "flags"
 
@@ -77,7 +78,7 @@ class Options:
     ) -> None:
         """A flag of any text, such as a path."""
         flags.DEFINE_string(name, default, about, flag_values=self._values)
-        self._note(name, what, required)
+        self._note(name, about, what, required)
 
     def choice(
         self,
@@ -90,9 +91,9 @@ class Options:
         """A flag of one of some words."""
         flags.DEFINE_enum(name, default, list(choices), about, flag_values=self._values)
         joined = "|".join(choices)
-        self._note(name, joined if len(joined) <= 24 else "NAME", required)
-        if len(joined) > 24:
-            self._values[name].help = f"{about} One of {', '.join(choices)}."
+        if len(joined) > _WIDEST_NAME - len(name) - 3:
+            about, joined = f"{about} One of {', '.join(choices)}.", "NAME"
+        self._note(name, about, joined, required)
 
     def whole(
         self,
@@ -103,17 +104,17 @@ class Options:
     ) -> None:
         """A flag of a whole number."""
         flags.DEFINE_integer(name, default, about, lower_bound=least, flag_values=self._values)
-        self._note(name, "N")
+        self._note(name, about, "N")
 
     def number(self, name: str, default: float | None, about: str) -> None:
         """A flag of a number."""
         flags.DEFINE_float(name, default, about, flag_values=self._values)
-        self._note(name, "X")
+        self._note(name, about, "X")
 
     def yes(self, name: str, about: str, default: bool = False) -> None:
         """A flag that is on or off: `--name`, `--noname`."""
         flags.DEFINE_bool(name, default, about, flag_values=self._values)
-        self._note(name, "")
+        self._note(name, about, "")
 
     def listed(
         self,
@@ -126,16 +127,17 @@ class Options:
         """A flag of several words, with commas between them."""
         value = None if default is None else list(default)
         flags.DEFINE_list(name, value, about, flag_values=self._values)
-        self._note(name, what, required)
+        self._note(name, about, what, required)
 
     def repeated(self, name: str, about: str, what: str = "TEXT") -> None:
         """A flag that may be given more than once; its value is a list."""
         flags.DEFINE_multi_string(name, [], about, flag_values=self._values)
-        self._note(name, what)
+        self._note(name, about, what)
 
-    def _note(self, name: str, what: str, required: bool = False) -> None:
+    def _note(self, name: str, about: str, what: str, required: bool = False) -> None:
         self._sections.setdefault(self._title, []).append(name)
         self._shown[name] = f"--{name}={what}" if what else f"--[no]{name}"
+        self._about[name] = about
         if required:
             self._required.append(name)
 
@@ -201,7 +203,11 @@ class Options:
         told = f"unknown flag --{name}"
         if "set" in self._values and (key := key_of(name)):
             value = next(
-                (text.partition("=")[2] for text in arguments if text.lstrip("-").startswith(f"{name}=")),
+                (
+                    text.partition("=")[2]
+                    for text in arguments
+                    if text.lstrip("-").startswith(f"{name}=")
+                ),
                 "",
             )
             return f"{told}: did you mean --set {key}={value or 'VALUE'}?"
@@ -239,7 +245,7 @@ class Options:
 
     def _lines(self, name: str, column: int, width: int) -> list[str]:
         flag = self._values[name]
-        about = flag.help or ""
+        about = self._about[name]
         if name in self._required:
             about += " Required."
         elif flag.value not in (None, "", [], False):

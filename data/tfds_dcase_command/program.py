@@ -70,7 +70,14 @@ class Program:
 
     def main(self, arguments: Sequence[str]) -> int:
         """Runs the command that the arguments name; gives the exit status."""
-        if not arguments or arguments[0] in ("help", "-h", "--help", "-help", "--helpshort", "--helpfull"):
+        if not arguments or arguments[0] in (
+            "help",
+            "-h",
+            "--help",
+            "-help",
+            "--helpshort",
+            "--helpfull",
+        ):
             if len(arguments) > 1 and arguments[1] in self.commands():
                 return self.run(arguments[1], ["--help"])
             print(self.help())
@@ -117,7 +124,8 @@ class Program:
             traceback.print_exc()
             if not isinstance(error, (OSError, ValueError)):
                 print(
-                    f"This is a fault of {self.name} {self.version()}, not yours. Please report it with the lines above",
+                    f"This is a fault of {self.name} {self.version()}, not yours. Please report it with the lines "
+                    "above",
                     file=sys.stderr,
                 )
             return wrong_usage

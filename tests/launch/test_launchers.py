@@ -15,13 +15,17 @@ PATIENCE_SECONDS = 120
 
 # Command, the exit status, and what its one message must say.
 MISTAKES = [
-    ("train.py", 1, r"Flag --config must have a value"),
+    ("train.py", 1, r"error: give --config=RECIPE"),
     ("train.py --config=none.py", 1, r"error: no configuration none\.py; there: "),
     (f"train.py --config={DEMO} --set=trainin.epochs=3", 1, r"unknown key; .* training\.epochs"),
     (f"train.py --config={DEMO} --set=training.epochs=few", 1, r"--set training\.epochs=few: "),
     (f"train.py --config={DEMO} --set=training.epochs", 1, r"write section\.key=value"),
-    (f"train.py --config={DEMO} --mode=test", 1, r"should be one of <development\|evaluation>"),
-    (f"train.py --config={DEMO} --machine_type=fan", 1, r"Did you mean: machine_types"),
+    (
+        f"train.py --config={DEMO} --mode=test",
+        1,
+        r"--mode=test: choose one of development, evaluation",
+    ),
+    (f"train.py --config={DEMO} --machine_type=fan", 1, r"did you mean --machine_types\?"),
     (f"train.py --config={DEMO} fan", 1, r"unknown arguments: fan"),
     ("train.py --config=/etc/hostname", 1, r"error: /etc/hostname is no recipe: --config takes"),
     (f"train.py --config={DEMO} --num_processes=2", 1, r"--num_processes needs --coordinator_addr"),
@@ -39,7 +43,7 @@ MISTAKES = [
     (
         f"train.py --config={DEMO} --dataset=2021 --data_dir=nowhere",
         1,
-        r"dcase2021 is not prepared in .*python launch/prepare\.py --dataset=dcase2021 .*nowhere",
+        r"dcase2021 is not prepared in .*asd prepare --dataset=dcase2021 .*nowhere",
     ),
     ("evaluate.py", 1, r"error: which run\? Give --version=NAME or --workdir=DIR"),
     ("evaluate.py --version=none", 1, r"error: runs/none holds no config\.json: give the"),
@@ -61,42 +65,18 @@ def succeed(process: Any) -> str:
     return output
 
 
-@pytest.mark.parametrize(("command", "expected", "message"), MISTAKES)
+@pytest.mark.parametrize(("line", "expected", "message"), MISTAKES)
 def test_a_mistake_is_answered_with_a_message_alone(
-    launch: Any, tmp_path: Path, command: str, expected: int, message: str
+    command: Any, tmp_path: Path, line: str, expected: int, message: str
 ) -> None:
     """No traceback, an exit status that a script notices, and no file left behind."""
-    name, *arguments = command.split()
-    status, output, errors = finish(launch(name, *arguments, cwd=tmp_path))
+    name, *arguments = line.split()
+    status, output, errors = finish(command(name.removesuffix(".py"), *arguments, cwd=tmp_path))
     assert status == expected
     assert re.search(message, output + errors, re.DOTALL), output + errors
     assert "Traceback" not in output + errors
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in left if not path.name.endswith(".lock")]
-
-
-@pytest.mark.parametrize(
-    ("name", "flags"),
-    [
-        ("simulate.py", "dataset output machine_types stages size seed"),
-        ("prepare.py", "dataset archives data_dir machine_types rebuild"),
-        ("train.py", "config mode dataset machine_types version workdir set"),
-        ("evaluate.py", "mode dataset machine_types version workdir set protocol"),
-        ("score.py", "workdir machine_type section output set"),
-        ("metrics.py", "scores dataset data_dir ground_truth output layout"),
-        ("compare.py", "mode dataset published output"),
-        ("report.py", "workdir mode examples output set"),
-    ],
-)
-def test_the_help_is_short_and_has_an_example(launch: Any, name: str, flags: str) -> None:
-    """The flags of the command alone, not those of its libraries, within a screen or two."""
-    _, output, errors = finish(launch(name, "--helpshort"))
-    assert not errors
-    assert f"python launch/{name} --" in output
-    assert len(output.splitlines()) < 60
-    listed = re.findall(r"^  --(?:\[no\])?(\w+): \S", output, re.MULTILINE)
-    assert set(flags.split()) <= set(listed)
-    assert "logtostderr" not in listed
 
 
 @pytest.fixture
@@ -110,7 +90,9 @@ def test_from_archive_to_table_by_commands_alone(launch: Any, config: Path, tmp_
     simulated = succeed(
         launch("simulate.py", "--dataset=2020", "--machine_types=fan,valve", *sizes, cwd=tmp_path)
     )
-    assert "next: python launch/prepare.py --dataset=dcase2020 --archives=" in simulated
+    assert re.search(
+        r"next: python \S*launch/prepare\.py --dataset=dcase2020 --archives=", simulated
+    )
     archives = simulated.rpartition("--archives=")[2].strip()
     counted = succeed(
         launch("prepare.py", "--dataset=2020", f"--archives={archives}", cwd=tmp_path)

@@ -182,7 +182,7 @@ def test_two_builds_of_one_dataset_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_an_unprepared_dataset_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(tfds_dcase.ArchiveError, match=r"launch/prepare.py --dataset=dcase2021"):
+    with pytest.raises(tfds_dcase.ArchiveError, match=r"tfds-dcase prepare --dataset=dcase2021"):
         tfds_dcase.load("2021", tmp_path)
     with pytest.raises(tfds_dcase.ArchiveError, match="unfinished"):
         tfds_dcase.read_index(tmp_path)

@@ -123,5 +123,5 @@ def test_a_dataset_that_tfds_cannot_open_is_told_with_the_cure(
 
 
 def test_an_unprepared_dataset_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(tfds_dcase.ArchiveError, match=r"launch/prepare.py --dataset=2021"):
+    with pytest.raises(tfds_dcase.ArchiveError, match=r"tfds-dcase prepare --dataset=2021"):
         verify(2021, tmp_path)

@@ -222,7 +222,7 @@ def test_a_line_that_a_kill_cut_off_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_without_a_checkpoint_the_command_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*: train first with launch/"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*: train first with asd train"):
         restored(tmp_path)
 
 

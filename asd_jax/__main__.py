@@ -1,0 +1,5 @@
+"""`python -m asd_jax` is `asd`."""
+
+from asd_jax.cli import main
+
+main()
