@@ -128,7 +128,7 @@ class Program:
                     "above",
                     file=sys.stderr,
                 )
-            return wrong_usage
+            raise SystemExit(wrong_usage) from error
 
     def _help_of(self, name: str, module: ModuleType, options: Options) -> str:
         first, _, more = (module.__doc__ or "").strip().partition("\n")
