@@ -14,7 +14,7 @@ from tfds_dcase.labels import Truth
 from tfds_dcase.preparation import dataset_folder, load, prepare
 from tfds_dcase.records import channels_of, named_waveform_of, waveform_of
 from tfds_dcase.summary import summary
-from tfds_dcase.tfds_dcase_dataset_builder import Builder
+from tfds_dcase.tfds_dcase_dataset_builder import Builder, DcaseFolder, FolderConfig
 from tfds_dcase.verification import Verification, verify
 from tfds_dcase.waveforms import content_hash
 
@@ -22,7 +22,9 @@ __all__ = [
     "ArchiveError",
     "Builder",
     "ClipInfo",
+    "DcaseFolder",
     "DownloadReport",
+    "FolderConfig",
     "Truth",
     "Verification",
     "VerificationReport",

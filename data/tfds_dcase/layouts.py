@@ -69,6 +69,7 @@ class YearLayout:
         hidden: The same where the label is kept back.
         kinds: Development, additional training and evaluation test archives.
         channels: Of every recording; of two, the first is near the machine and the second far.
+        version: Of the year's prepared dataset: a year whose archives or truth change gets another.
     """
 
     config: str
@@ -78,6 +79,7 @@ class YearLayout:
     hidden: str
     kinds: tuple[ArchiveKind, ...]
     channels: int = 1
+    version: str = "1.1.0"
 
     @property
     def has_domains(self) -> bool:

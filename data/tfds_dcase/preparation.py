@@ -17,6 +17,7 @@ from tfds_dcase.errors import ArchiveError
 from tfds_dcase.features_file import opened
 from tfds_dcase.folder import FOLDER, OwnRecordings
 from tfds_dcase.index import INDEX, require_index, write_index
+from tfds_dcase.layouts import LAYOUTS
 from tfds_dcase.locks import locked
 from tfds_dcase.owners import numbers_for_names
 from tfds_dcase.progress import Progress, reporting
@@ -29,10 +30,12 @@ from tfds_dcase.stored_files import (
     require_files,
     write_stored_files,
 )
-from tfds_dcase.tfds_dcase_dataset_builder import Builder
+from tfds_dcase.tfds_dcase_dataset_builder import Builder, DcaseFolder, FolderConfig
 
 # Full, a quota reached, a file too large for the file system, broken, or mounted read-only.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+# Where own recordings were prepared before they had a builder of their own.
+_EARLIER_FOLDER = "tfds_dcase/folder/1.1.0"
 FILE_FORMATS = ("array_record", "tfrecord")
 
 
@@ -78,6 +81,7 @@ def prepare(
         )
     data_dir = Path(data_dir).expanduser()
     folder = Path(dataset_folder(source.config, data_dir))
+    target = Path(_version_folder(source.config, data_dir))
     lock = data_dir / f".{source.config}.lock"
     finished_elsewhere = folder.is_dir() and not rebuild and not os.access(data_dir, os.W_OK)
     with (
@@ -97,10 +101,12 @@ def prepare(
         try:
             with _telling_of_disk(data_dir), numbers_for_names():
                 _build(source, staging, file_format, progress)
-                _swap(Path(dataset_folder(source.config, staging)), folder, staging)
+                _swap(Path(_version_folder(source.config, staging)), target, staging)
+            if folder != target and folder.is_dir():
+                shutil.rmtree(folder)
         finally:
-            _clear_staging(source.config, data_dir, folder)
-    return opened(folder)
+            _clear_staging(source.config, data_dir, target)
+    return opened(target)
 
 
 def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core.DatasetBuilder:
@@ -129,9 +135,22 @@ def load(dataset: str | int, data_dir: epath.PathLike = "datasets") -> tfds.core
 
 
 def dataset_folder(dataset: str | int, data_dir: epath.PathLike) -> epath.Path:
-    """The version directory of a dataset."""
-    version = str(Builder.VERSION)
-    return epath.Path(data_dir).expanduser() / Builder.name / config_of(dataset) / version
+    """The version directory of a dataset; of own recordings that of an earlier version, where they are only there."""
+    config = config_of(dataset)
+    folder = _version_folder(config, data_dir)
+    earlier = epath.Path(data_dir).expanduser() / _EARLIER_FOLDER
+    if config == FOLDER and not is_there(folder) and is_there(earlier):
+        return earlier
+    return folder
+
+
+def _version_folder(config: str, data_dir: epath.PathLike) -> epath.Path:
+    """Where a dataset is built."""
+    if config == FOLDER:
+        builder, version = DcaseFolder.name, str(DcaseFolder.VERSION)
+    else:
+        builder, version = Builder.name, LAYOUTS[config].version
+    return epath.Path(data_dir).expanduser() / builder / config / version
 
 
 def is_there(folder: epath.Path) -> bool:
@@ -188,8 +207,13 @@ def _clear_staging(config: str, data_dir: Path, folder: Path) -> None:
 
 
 def _build(source: Source, staging: Path, file_format: str, progress: Progress) -> None:
-    builder = Builder(
-        config=source.config,
+    kind: type[Builder] = Builder
+    config: str | FolderConfig = source.config
+    if source.config == FOLDER:
+        kind = DcaseFolder
+        config = FolderConfig(name=FOLDER, version=str(DcaseFolder.VERSION))
+    builder = kind(
+        config=config,
         data_dir=staging,
         source=source,
         progress=progress,

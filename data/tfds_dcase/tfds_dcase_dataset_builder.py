@@ -1,6 +1,7 @@
 """The TFDS builder of the DCASE Challenge Task 2 data and of own recordings."""
 
 import collections
+import dataclasses
 import functools
 import hashlib
 import os
@@ -43,15 +44,20 @@ class Builder(tfds.core.ShardBasedBuilder):
         **kwargs: As for every TFDS builder: `config`, `data_dir`, `file_format`.
     """
 
+    # Of the format of records. Each year has a version of its own: another truth of one year leaves the others alone.
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: Mapping[str, str] = {
         "1.1.0": "2026 with two channels; content hashes; records without compression.",
         "1.0.0": "2020 to 2025.",
     }
     BUILDER_CONFIGS: Sequence[tfds.core.BuilderConfig] = [
-        tfds.core.BuilderConfig(name=config, description=f"The year's task: {layout.task}")
+        tfds.core.BuilderConfig(
+            name=config,
+            version=tfds.core.Version(layout.version),
+            description=f"The year's task: {layout.task}",
+        )
         for config, layout in LAYOUTS.items()
-    ] + [tfds.core.BuilderConfig(name=FOLDER, description="Recordings of your own")]
+    ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Download the year's zip archives from https://zenodo.org and put them, as they are, into "
         "`manual_dir/<config>/` or `manual_dir/`. Names and addresses are in the README of "
@@ -67,23 +73,27 @@ class Builder(tfds.core.ShardBasedBuilder):
         file_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # The parent asks for the features, which depend on it.
+        # The parent asks for the features, which depend on them.
         self._source = source
+        self._machine_types = tuple(machine_types)
         super().__init__(file_format=file_format, **kwargs)
         self._original_state |= {
             "machine_types": machine_types,
             "source": source,
             "file_format": file_format,
         }
-        self._machine_types = tuple(machine_types)
         self._progress = progress
         if file_format is None and not self.is_prepared():
             # The format that TFDS would take by default needs TensorFlow.
             self.info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD, override=True)
 
+    def _source_of(self, dl_manager: tfds.download.DownloadManager | None) -> Source:
+        """Where the clips come from: the archives in the folder that TFDS names; None asks for none yet."""
+        folder = Path(dl_manager.manual_dir) if dl_manager else Path()
+        return source_of(self.builder_config.name, folder, self._machine_types)
+
     def _info(self) -> tfds.core.DatasetInfo:
-        source = self._source or source_of(self.builder_config.name, Path())
-        channels = source.channels
+        channels = (self._source or self._source_of(None)).channels
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
@@ -120,9 +130,7 @@ class Builder(tfds.core.ShardBasedBuilder):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig | None = None,
     ) -> None:
-        source = self._source or source_of(
-            self.builder_config.name, Path(dl_manager.manual_dir), self._machine_types
-        )
+        source = self._source or self._source_of(dl_manager)
         scan = source.scan()
         _require_space(scan.clips, Path(self.data_dir))
         self._reading = source.reading
@@ -191,6 +199,49 @@ class Builder(tfds.core.ShardBasedBuilder):
             "sample_rate": SAMPLE_RATE,
             "content_hash": content,
         }
+
+
+@dataclasses.dataclass
+class FolderConfig(tfds.core.BuilderConfig):
+    """Which recordings of your own, and how they are read.
+
+    Attributes:
+        recordings: The folder that holds a folder for each machine type.
+        table: CSV file that lists them, in place of the names of folders; empty for none.
+        channel: The `mean` of a file's channels, `first`, `second` or `all`.
+    """
+
+    recordings: str = "."
+    table: str = ""
+    channel: str = "mean"
+
+
+class DcaseFolder(Builder):
+    """Reads recordings of your own into the same records as those of a year.
+
+    `DcaseFolder(config=FolderConfig(name="folder", version="1.0.0", recordings="my_machines"), data_dir="datasets")`
+
+    Args:
+        machine_types: Build only these and require each; () builds what is there.
+        source: Where the clips come from, in place of what the config names.
+        progress: Shows or reports how far the build is.
+        **kwargs: As for every TFDS builder: `config`, `data_dir`, `file_format`.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: Mapping[str, str] = {"1.0.0": "As tfds_dcase/folder 1.1.0 was."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Nothing is downloaded: the config names the folder."
+
+    def _source_of(self, dl_manager: tfds.download.DownloadManager | None) -> Source:
+        """The folder that the config names."""
+        config = self.builder_config
+        if not isinstance(config, FolderConfig):
+            raise ArchiveError(
+                'which recordings? Give config=FolderConfig(name="folder", version="1.0.0", recordings=...)'
+            )
+        table = Path(config.table).expanduser() if config.table else None
+        recordings = Path(config.recordings).expanduser()
+        return source_of(FOLDER, recordings, self._machine_types, table, config.channel)
 
 
 def _splits(clips: Sequence[Clip]) -> dict[str, list[Clip]]:

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 import tfds_dcase
 from tfds_dcase.folder import OwnRecordings
 from tfds_dcase.folder_names import Contradiction, is_told_word, place, told_by_names
+from tfds_dcase.layouts import LAYOUTS
 
 from tests.tfds_dcase.own_recordings import clips, labels, notes, waveform, write
 
@@ -217,11 +218,40 @@ def test_a_machine_type_may_bear_any_name_that_a_split_can_bear(tmp_path: Path) 
 
 
 def test_the_builder_works_through_plain_tfds_calls(tmp_path: Path) -> None:
-    write(tmp_path / "own", "fan/a.wav", "fan/b.wav")
-    config = tfds.download.DownloadConfig(manual_dir=tmp_path / "own", try_download_gcs=False)
-    builder = tfds_dcase.Builder(config="folder", data_dir=tmp_path / "data")
-    pickle.loads(pickle.dumps(builder)).download_and_prepare(download_config=config)  # noqa: S301
-    assert len(tfds_dcase.load("folder", tmp_path / "data").as_data_source("dev_train_fan")) == 2
+    """All that it depends on is in its config."""
+    write(tmp_path / "own", "fan/a.wav", "fan/b.wav", channels=2)
+    config = tfds_dcase.FolderConfig(
+        name="folder", version="1.0.0", recordings=str(tmp_path / "own"), channel="second"
+    )
+    builder = tfds_dcase.DcaseFolder(config=config, data_dir=tmp_path / "data")
+    download = tfds.download.DownloadConfig(try_download_gcs=False)
+    pickle.loads(pickle.dumps(builder)).download_and_prepare(download_config=download)  # noqa: S301
+    source = tfds_dcase.load("folder", tmp_path / "data").as_data_source("dev_train_fan")
+    heard = {record["file_name"].decode(): record["waveform"] for record in source}
+    np.testing.assert_array_equal(heard["fan/a.wav"], waveform("fan/a.wav", 2)[:, 1])
+    assert len(source) == 2
+
+
+def test_recordings_that_an_earlier_version_prepared_stay_readable(tmp_path: Path) -> None:
+    """They lay beside the years; what is built anew lies in a place of its own, and they go."""
+    write(tmp_path / "own", "fan/train/a.wav", "fan/train/b.wav")
+    tfds_dcase.prepare("folder", tmp_path / "own", tmp_path)
+    new = tmp_path / "dcase_folder/folder/1.0.0"
+    earlier = tmp_path / "tfds_dcase/folder/1.1.0"
+    earlier.parent.mkdir(parents=True)
+    new.rename(earlier)
+    assert len(tfds_dcase.load("folder", tmp_path).as_data_source("dev_train_fan")) == 2
+    assert Path(tfds_dcase.prepare("folder", tmp_path / "own", tmp_path).data_path) == earlier
+    built = tfds_dcase.prepare("folder", tmp_path / "own", tmp_path, rebuild=True)
+    assert (Path(built.data_path), earlier.exists()) == (new, False)
+    assert tfds_dcase.load("folder", tmp_path)
+
+
+def test_every_year_has_a_version_of_its_own() -> None:
+    """So that another truth of one year leaves what is prepared of the others alone."""
+    for config in tfds_dcase.Builder.BUILDER_CONFIGS:
+        folder = tfds_dcase.dataset_folder(config.name, "datasets")
+        assert folder.name == str(config.version) == LAYOUTS[config.name].version
 
 
 def test_a_folder_given_as_a_link_is_read(tmp_path: Path) -> None:
