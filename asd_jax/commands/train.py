@@ -23,6 +23,10 @@ def define(options: Options) -> None:
         "Train several runs that differ in their seed alone: runs/NAME, runs/NAME_seed1, ...",
         1,
     )
+    options.yes(
+        "extend",
+        "Go on past a finished run's epochs: with --set training.epochs=N and all else as it was.",
+    )
     common.define_run(options)
     common.define_data(options)
     common.define_settings(options)
@@ -46,7 +50,7 @@ def run(given: Given) -> None:
     for i in range(given.seeds):
         seed = experiment.training.seed + i
         folder = workdir.with_name(f"{workdir.name}_seed{i}") if i else workdir
-        for model in train(override(experiment, [f"training.seed={seed}"]), folder):
+        for model in train(override(experiment, [f"training.seed={seed}"]), folder, given.extend):
             print(f"trained {model}")
         folders.append(folder)
     for folder in folders:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, SupportsIndex
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -20,6 +20,20 @@ STAGE_OF_MODE: dict[Mode, Stage] = {"development": "dev", "evaluation": "eval"}
 
 Channel = Literal["near", "far", "mean", "all"]
 """What is heard of a recording with two channels, near the machine and far from it (DCASE 2026)."""
+
+
+class Waveforms(Protocol):
+    """Clips with their waveforms, of a dataset or of loose files."""
+
+    @property
+    def clips(self) -> Sequence[ClipInfo]:
+        """What is known of each."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, position: SupportsIndex) -> np.ndarray:
+        """The waveform of one, int16 `[samples]`."""
 
 
 class ClipSource:

@@ -8,7 +8,7 @@ import grain
 import jax
 import numpy as np
 
-from asd_jax.data.clips import ClipSource
+from asd_jax.data.clips import ClipSource, Waveforms
 from asd_jax.data.windows import WindowPolicy
 
 HostBatch = dict[str, np.ndarray]
@@ -104,7 +104,7 @@ def _without_mask(batch: HostBatch) -> HostBatch:
 
 
 def evaluation_windows(
-    source: ClipSource, clips: Sequence[int], policy: WindowPolicy
+    source: Waveforms, clips: Sequence[int], policy: WindowPolicy
 ) -> list[Window]:
     """The windows that evaluation hears of some clips (positions in the source), clip by clip."""
     return [(clip, start) for clip in clips for start in policy.starts(source.clips[clip].samples)]

@@ -1,6 +1,7 @@
 """From a trained work directory and paths to a line for each recording."""
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -90,21 +91,54 @@ def score_files(
     """
     found = find_files(paths)
     files = found.files
-    typed = _machine_types(files, _class_maps(workdir), scoring.machine_type)
-    # All models are ready before the first file is heard: what is wrong with one of them shows at once.
-    ready = [
-        _ModelFiles(experiment, workdir / "models" / name, own, scoring)
-        for name, own in typed.items()
-    ]
+    results = _results(experiment, workdir, files, scoring)
     with output_file(output, files) as kept:
         table = ScoreTable(sys.stdout, kept, found.note())
         table.add([_unheard(one) for one in found.unsearched])
         with progress_bar(total=len(files), unit="file", desc="scoring") as bar:
-            for model in ready:
-                for results in model.results():
-                    table.add(results)
-                    bar.update(len(results))
+            for done in results:
+                table.add(done)
+                bar.update(len(done))
     return table
+
+
+def scores_of(
+    experiment: Experiment, workdir: Path, paths: Sequence[Path], scoring: FileScoring
+) -> list[FileScore | UnheardFile]:
+    """As `score_files`, without printing: a result per file, and one for each folder that gave none.
+
+    Raises:
+        FileNotFoundError: no model is trained.
+        ValueError: see `score_files`.
+    """
+    found = find_files(paths)
+    results = _results(experiment, workdir, found.files, scoring)
+    unheard: list[FileScore | UnheardFile] = [_unheard(one) for one in found.unsearched]
+    return unheard + [one for done in results for one in done]
+
+
+def _results(
+    experiment: Experiment, workdir: Path, files: Sequence[Path], scoring: FileScoring
+) -> Iterator[list[FileScore | UnheardFile]]:
+    """Results, some at a time, once all models are ready: what is wrong with one of them shows at once."""
+    typed = typed_files(files, workdir, scoring.machine_type)
+    ready = [
+        _ModelFiles(experiment, workdir / "models" / name, own, scoring)
+        for name, own in typed.items()
+    ]
+    return itertools.chain.from_iterable(model.results() for model in ready)
+
+
+def typed_files(
+    files: Sequence[Path], workdir: Path, machine_type: str | None
+) -> dict[str, list[tuple[Path, str]]]:
+    """Files with their machine types, by the name of the model that judges them.
+
+    Raises:
+        FileNotFoundError: no model is trained.
+        ValueError: the machine type is not known, or a path does not tell it.
+    """
+    return _machine_types(files, _class_maps(workdir), machine_type)
 
 
 def calibrate(experiment: Experiment, workdir: Path, windows: HeardWindows = "auto") -> list[Path]:

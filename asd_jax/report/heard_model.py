@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,12 @@ from tfds_dcase import ClipInfo
 from tfds_dcase.bars import progress_bar
 
 from asd_jax.config import Experiment
-from asd_jax.data.clips import ClipSource
+from asd_jax.data.clips import ClipSource, Waveforms
 from asd_jax.data.pipeline import Window, evaluation_windows
 from asd_jax.detectors.base import Batch, Detector, Explanation, TrainState
 from asd_jax.evaluation.trained_model import TrainedModel
 from asd_jax.features.logmel import LogMel, waveform_from_int16
+from asd_jax.inference.audio_files import AudioFile
 from asd_jax.scoring.clip_reports import LOUDNESS, Reports
 
 KEPT_REPORTS = ("embedding", "class_log_probabilities", LOUDNESS)
@@ -47,6 +48,28 @@ class ClipExplanation(NamedTuple):
     kilohertz: np.ndarray | None
 
 
+class LooseRecordings:
+    """Recordings of no dataset.
+
+    Args:
+        files: what is known of them.
+        waveforms: int16 `[samples]` of each.
+    """
+
+    def __init__(self, files: Sequence[AudioFile], waveforms: Sequence[np.ndarray]):
+        self.files = files
+        self.clips = [
+            file.clip(len(waveform)) for file, waveform in zip(files, waveforms, strict=True)
+        ]
+        self._waveforms = list(waveforms)
+
+    def __len__(self) -> int:
+        return len(self._waveforms)
+
+    def __getitem__(self, position: SupportsIndex) -> np.ndarray:
+        return self._waveforms[position]
+
+
 class HeardModel(TrainedModel):
     """A model of a work directory; see `TrainedModel`.
 
@@ -73,11 +96,18 @@ class HeardModel(TrainedModel):
         data = self.experiment.data
         return ClipSource(data.dataset, data.data_dir, clips, data.channel)
 
-    def explain(self, clips: Sequence[ClipInfo]) -> list[ClipExplanation]:
-        """Explains clips window by window, as evaluation hears them; the mean where windows overlap."""
+    def explain(
+        self, clips: Sequence[ClipInfo], recordings: Waveforms | None = None
+    ) -> list[ClipExplanation]:
+        """Explains clips window by window, as evaluation hears them; the mean where windows overlap.
+
+        Args:
+            clips: what is known of them.
+            recordings: their waveforms; by default those of the prepared dataset.
+        """
         features = getattr(self.experiment.detector, "features", None)
         features = features if isinstance(features, LogMel) else LogMel()
-        source = self.source(clips)
+        source: Waveforms = self.source(clips) if recordings is None else recordings
         if not self.detector.relevance_kind:
             return [_only_heard(source[i], features) for i in range(len(source))]
         windows = evaluation_windows(source, range(len(source)), self.policy)
@@ -95,7 +125,7 @@ class HeardModel(TrainedModel):
             for parts, clip in zip(by_clip, clips, strict=True)
         ]
 
-    def _explain_windows(self, source: ClipSource, windows: Sequence[Window]) -> list[Explanation]:
+    def _explain_windows(self, source: Waveforms, windows: Sequence[Window]) -> list[Explanation]:
         # The last batch is filled up: another size would be compiled anew.
         filled = [windows[i % len(windows)] for i in range(WINDOWS_AT_ONCE)]
         clips = [source.clips[clip] for clip, _ in filled]

@@ -62,7 +62,7 @@ class _Model:
     size: ModelSize
 
 
-def train(experiment: Experiment, workdir: Path) -> list[Path]:
+def train(experiment: Experiment, workdir: Path, extend: bool = False) -> list[Path]:
     """Trains the experiment's model, or one a machine type; goes on where an earlier run stopped.
 
     Nothing is written before all that can be checked was checked, for all models.
@@ -71,6 +71,7 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
         experiment: what to train on which data.
         workdir: gets the configuration and a folder `models/<machine type or all>` a model with class map, list of
             clips, checkpoints and logs: all that later commands need.
+        extend: go on past the epochs of an earlier training; all else must be as it was.
 
     Returns:
         The models' folders.
@@ -81,7 +82,7 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
     """
     experiment = with_train_stages(experiment)
     require_directory(workdir)
-    _require_same(experiment, workdir)
+    _require_same(experiment, workdir, extend)
     clips = training_clips(experiment)
     found = completeness_of(experiment.data, clips)
     require_complete(experiment.data, found)
@@ -93,7 +94,7 @@ def train(experiment: Experiment, workdir: Path) -> list[Path]:
     sizes = {name: model.size for name, model in models.items()}
     say(announcement(experiment.data, clips, sizes, found))
     with only_training(workdir):
-        _write_config(experiment, workdir)
+        _write_config(experiment, workdir, extend)
         for model in models.values():
             _write_class_map_and_clips(model)
             logging.info("training model %s on %d clips", model.directory.name, len(model.clips))
@@ -213,21 +214,35 @@ def _write_class_map_and_clips(model: _Model) -> None:
     write_record(model.directory, model.clips, model.class_map)
 
 
-def _require_same(experiment: Experiment, workdir: Path) -> None:
-    """Checks that the work directory is new or of this experiment."""
-    if is_begun(workdir):
-        path = require_config(workdir)
-        require_same_settings(path, settings_of(load_experiment(workdir)), settings_of(experiment))
+def _require_same(experiment: Experiment, workdir: Path, extend: bool) -> None:
+    """Checks that the work directory is new or of this experiment, but for more epochs where it is extended."""
+    if not is_begun(workdir):
+        if extend:
+            raise ValueError(f"{workdir} holds no training to extend: train without --extend first")
+        return
+    path = require_config(workdir)
+    before = load_experiment(workdir)
+    if extend:
+        epochs = experiment.training.epochs
+        if epochs < before.training.epochs:
+            raise ValueError(
+                f"{path} has {before.training.epochs} epochs: to extend it, --set training.epochs={epochs} must be more"
+            )
+        before = dataclasses.replace(
+            before, training=dataclasses.replace(before.training, epochs=epochs)
+        )
+    require_same_settings(path, settings_of(before), settings_of(experiment))
 
 
-def _write_config(experiment: Experiment, workdir: Path) -> None:
-    """Writes the configuration in place of none, of a failed start's, or of one that names another data_dir."""
+def _write_config(experiment: Experiment, workdir: Path, extend: bool) -> None:
+    """Writes the configuration where none is, or a failed start's, or one with another data_dir or fewer epochs."""
     if jax.process_index() > 0:
         return
     path = workdir / CONFIG_FILE
     if is_begun(workdir):
-        before = load_experiment(workdir).data
-        if before == experiment.data:
+        earlier = load_experiment(workdir)
+        before = earlier.data
+        if before == experiment.data and earlier.training.epochs == experiment.training.epochs:
             return
         if before.data_dir != experiment.data.data_dir:
             logging.warning("%s: data.data_dir is now %s", path, experiment.data.data_dir)

@@ -52,6 +52,11 @@ def require_same_settings(path: Path, earlier: Mapping[str, Any], now: Mapping[s
     advice = ""
     if all(line.startswith("evaluation.") for line in lines):
         advice = f" ({command('evaluate')} takes --set for evaluation.* without training again)"
+    epochs = [
+        settings["training"]["epochs"] for settings in (earlier, now) if "training" in settings
+    ]
+    if len(lines) == 1 and lines[0].startswith("training.epochs") and epochs[0] < epochs[-1]:
+        advice = " (--extend goes on with more epochs)"
     raise ValueError(
         f"{path} is of another experiment ({listed(lines)}): choose another --version or --workdir, or give the "
         f"earlier settings to go on{advice}; to start this one again, move {path.parent} away first"
