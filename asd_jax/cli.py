@@ -8,8 +8,7 @@ from tfds_dcase_command.program import Entry, Program
 
 from asd_jax.version import __version__
 
-# Files of launch/ by command.
-_LAUNCHERS = {
+LAUNCHERS = {
     "simulate": "simulate.py",
     "prepare": "prepare.py",
     "train": "train.py",
@@ -22,21 +21,15 @@ _LAUNCHERS = {
     "inspect": "inspect_data.py",
     "series": "series.py",
 }
+"""Files of `launch/` by command."""
 
 
 def _key_of(flag: str) -> str | None:
     """The setting that an unknown flag means by its last part, such as `training.epochs`."""
-    import dataclasses
+    from asd_jax.config import Experiment, keys_named
+    from asd_jax.detectors.stgram_mfn import STgramMFNConfig
 
-    from asd_jax.config import Experiment
-
-    groups = {field.name: field.default for field in dataclasses.fields(Experiment)}
-    for group, default in groups.items():
-        if dataclasses.is_dataclass(default):
-            for field in dataclasses.fields(default):
-                if flag in (field.name, f"{group}.{field.name}"):
-                    return f"{group}.{field.name}"
-    return {"lr": "detector.learning_rate", "learning_rate": "detector.learning_rate"}.get(flag)
+    return keys_named(Experiment("any", STgramMFNConfig()), {"lr": "learning_rate"}.get(flag, flag))
 
 
 PROGRAM = Program(
@@ -112,5 +105,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def launch(name: str) -> None:
     """What a file of `launch/` runs: one command, whose messages name the files beside it."""
-    note_launcher(_LAUNCHERS)
+    note_launcher(LAUNCHERS)
     sys.exit(PROGRAM.run(name, sys.argv[1:]))

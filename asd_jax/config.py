@@ -377,6 +377,19 @@ def _nearest(key: str, config: Any, rest: Sequence[str]) -> str:
     )
 
 
+def keys_named(config: Any, name: str) -> str | None:
+    """The first setting whose dotted key ends with a name: `training.epochs` for `epochs`; None for none."""
+    order = ("training", "data", "evaluation")
+    found = [key for key in _keys(config) if key == name or key.endswith(f".{name}")]
+    found.sort(
+        key=lambda key: (
+            key.count("."),
+            next((i for i, g in enumerate(order) if key.startswith(g)), 9),
+        )
+    )
+    return found[0] if found else None
+
+
 def _keys(config: Any) -> list[str]:
     """All keys below a configuration, dotted."""
     found = []

@@ -148,9 +148,14 @@ class Finished:
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs `asd` in this process: `command("train", "--config=...", cwd=...)`; gives status and output."""
+    """Runs `asd` in this process: `command("train", "--config=...", cwd=...)`; gives status and output.
+
+    A name may be that of a launcher, too: `train.py`.
+    """
+    of_file = {file: name for name, file in cli.LAUNCHERS.items()}
 
     def run(name: str, *arguments: str, cwd: Path | None = None) -> Finished:
+        name = of_file.get(name, name)
         with monkeypatch.context() as changed:
             changed.chdir(cwd or REPOSITORY)
             changed.setattr(sys, "argv", ["asd", name, *arguments])

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 EXAMPLES = ("series --train=train.npy --test=test.npy --labels=labels.npy --workdir=runs/series",)
 
 
+_OF_CLIPS = "is for clips: a series has --train and --test files"
+NOT_HERE = dict.fromkeys(("dataset", "data_dir", "mode", "machine_types"), _OF_CLIPS)
+
+
+def key_of(flag: str) -> str | None:
+    """The setting of a series that an unknown flag means."""
+    from asd_jax.config import keys_named
+    from asd_jax.series.experiment import SeriesExperiment
+
+    return keys_named(SeriesExperiment(), flag)
+
+
 def define(options: Options) -> None:
     """The flags."""
     options.section("the series")

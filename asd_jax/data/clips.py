@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, SupportsIndex
+from typing import Literal, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -32,7 +32,7 @@ class Waveforms(Protocol):
     def __len__(self) -> int:
         """How many there are."""
 
-    def __getitem__(self, position: SupportsIndex) -> np.ndarray:
+    def __getitem__(self, position: int, /) -> np.ndarray:
         """The waveform of one, int16 `[samples]`."""
 
 

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, SupportsIndex
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,7 @@ class LooseRecordings:
     def __len__(self) -> int:
         return len(self._waveforms)
 
-    def __getitem__(self, position: SupportsIndex) -> np.ndarray:
+    def __getitem__(self, position: int, /) -> np.ndarray:
         return self._waveforms[position]
 
 

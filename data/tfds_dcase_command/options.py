@@ -4,7 +4,7 @@ import difflib
 import re
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -154,13 +154,17 @@ class Options:
         return not self._shown[name].startswith("--[no]")
 
     def parse(
-        self, arguments: Sequence[str], key_of: Callable[[str], str | None] = lambda name: None
+        self,
+        arguments: Sequence[str],
+        key_of: Callable[[str], str | None] = lambda name: None,
+        not_here: Mapping[str, str] | None = None,
     ) -> Given:
         """Reads a command line.
 
         Args:
             arguments: What stands behind the command's name.
             key_of: The setting that an unknown flag may mean (`epochs`: `training.epochs`), or None.
+            not_here: Flags that other commands have, with why this one has them not.
 
         Raises:
             UsageError: Says what is wrong and what is right.
@@ -169,6 +173,8 @@ class Options:
         try:
             rest = self._values(["command", *map(_with_underscores, arguments)])[1:]
         except flags.UnrecognizedFlagError as error:
+            if not_here and error.flagname in not_here:
+                raise UsageError(f"--{error.flagname} {not_here[error.flagname]}") from error
             raise UsageError(self._unknown(error, arguments, key_of)) from error
         except flags.Error as error:
             raise UsageError(self._wrong(error)) from error

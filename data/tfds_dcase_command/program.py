@@ -35,7 +35,8 @@ class Program:
     A command is a module that imports nothing heavy. It has a docstring whose first line says what it does,
     `EXAMPLES` (lines as they may be typed behind the program's name), `define(options)`, which defines its flags, and
     `run(given)`, which gives the exit status or None. It may have `ARGUMENTS` (what it takes beside flags) and
-    `WRONG_USAGE` (its exit status for wrong usage and for its own faults, 1 otherwise).
+    `WRONG_USAGE` (its exit status for wrong usage and for its own faults, 1 otherwise), a `key_of` in place of the
+    program's, and `NOT_HERE` (flags of other commands, with why this one has them not).
 
     Attributes:
         name: As it is typed.
@@ -110,7 +111,8 @@ class Program:
                     print(self._help_of(name, module, options))
                     return 0
             try:
-                given = options.parse(arguments, self.key_of)
+                key_of = getattr(module, "key_of", self.key_of)
+                given = options.parse(arguments, key_of, getattr(module, "NOT_HERE", {}))
             except UsageError as error:
                 print(f"error: {error}\n({self.name} {name} --help tells more)", file=sys.stderr)
                 return wrong_usage

@@ -16,17 +16,17 @@ def data_dir(prepared: Callable[..., str]) -> str:
     return prepared("dcase2020", ["fan", "valve"], size=size)
 
 
-def run(launch: Any, folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = launch("inspect_data.py", "--dataset=2020", *arguments, cwd=folder)
+def run(command: Any, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = command("inspect_data.py", "--dataset=2020", *arguments, cwd=folder)
     output, errors = process.communicate(timeout=120)
     return process.returncode, output, errors
 
 
 def test_it_shows_clips_a_batch_the_throughput_and_pictures(
-    launch: Any, data_dir: str, tmp_path: Path
+    command: Any, data_dir: str, tmp_path: Path
 ) -> None:
     status, output, errors = run(
-        launch,
+        command,
         tmp_path,
         f"--data_dir={data_dir}",
         "--batches=2",
@@ -47,9 +47,9 @@ def test_it_shows_clips_a_batch_the_throughput_and_pictures(
         assert (tmp_path / "pictures" / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_clip_that_is_not_there_is_told(launch: Any, data_dir: str, tmp_path: Path) -> None:
+def test_a_clip_that_is_not_there_is_told(command: Any, data_dir: str, tmp_path: Path) -> None:
     status, _, errors = run(
-        launch, tmp_path, f"--data_dir={data_dir}", "--batches=1", "--pictures=p", "--clips=van"
+        command, tmp_path, f"--data_dir={data_dir}", "--batches=1", "--pictures=p", "--clips=van"
     )
     assert status == 1
     assert "no clip id holds van: clips.csv lists them" in errors

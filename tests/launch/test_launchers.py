@@ -114,14 +114,15 @@ def test_from_archive_to_table_by_commands_alone(launch: Any, config: Path, tmp_
     assert re.search(r"valve +id_02 +\d+\.\d\d +\d+\.\d\d", table)
     assert "fan" not in table
     results = tmp_path / "runs" / "valves" / "results" / "development"
-    assert table.rstrip().endswith(str(results))
+    assert f"scores, decisions, tables and plots: {results}\n" in table
+    assert re.search(r"next: python \S*launch/report\.py --workdir=runs/valves$", table.rstrip())
     assert (results / "result.csv").is_file()
 
 
-def test_a_fault_can_be_looked_into(launch: Any, tmp_path: Path) -> None:
+def test_a_fault_can_be_looked_into(command: Any, tmp_path: Path) -> None:
     """The message says how to get the traceback, and that way works."""
     arguments = ("evaluate.py", f"--workdir={tmp_path}")
-    assert "(--verbosity=1 shows where)" in finish(launch(*arguments))[2]
-    status, _, errors = finish(launch(*arguments, "--verbosity=1"))
+    assert "(--verbosity=1 shows where)" in finish(command(*arguments))[2]
+    status, _, errors = finish(command(*arguments, "--verbosity=1"))
     assert status != 0
     assert "Traceback" in errors

@@ -44,17 +44,17 @@ def scores(tmp_path: Path) -> Path:
     return folder
 
 
-def run(launch: Launch, *arguments: str, cwd: Path) -> tuple[int, str, str]:
-    process = launch(*arguments, cwd=cwd)
+def run(command: Launch, *arguments: str, cwd: Path) -> tuple[int, str, str]:
+    process = command(*arguments, cwd=cwd)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
 def test_evaluation_scores_are_joined_with_the_packaged_truth(
-    scores: Path, launch: Launch, tmp_path: Path
+    scores: Path, command: Launch, tmp_path: Path
 ) -> None:
     """The table has the evaluator's layout, and the year is read off the sections."""
-    status, out, err = run(launch, "metrics.py", f"--scores={scores}", cwd=tmp_path)
+    status, out, err = run(command, "metrics.py", f"--scores={scores}", cwd=tmp_path)
     assert status == 0, err
     rows = result_rows("dcase2022", make_clips())
     assert f"{100 * rows[0].metrics['AUC (target)']:.2f}" in out
@@ -65,13 +65,13 @@ def test_evaluation_scores_are_joined_with_the_packaged_truth(
 
 
 def test_missing_and_double_clips_are_told_and_the_status_is_1(
-    scores: Path, launch: Launch, tmp_path: Path
+    scores: Path, command: Launch, tmp_path: Path
 ) -> None:
     path = scores / "anomaly_score_fan_section_03_test.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[2:], lines[5]]) + "\n")
     status, out, _ = run(
-        launch, "metrics.py", "--dataset=2022", f"--scores={scores}", "--noplots", cwd=tmp_path
+        command, "metrics.py", "--dataset=2022", f"--scores={scores}", "--noplots", cwd=tmp_path
     )
     assert status == 1
     assert "NOT OFFICIAL" in out
@@ -81,7 +81,7 @@ def test_missing_and_double_clips_are_told_and_the_status_is_1(
 
 
 def test_a_table_from_own_domain_anomalies_is_reported_as_a_mismatch(
-    scores: Path, launch: Launch, tmp_path: Path
+    scores: Path, command: Launch, tmp_path: Path
 ) -> None:
     clips = make_clips()
     rows = []
@@ -92,7 +92,7 @@ def test_a_table_from_own_domain_anomalies_is_reported_as_a_mismatch(
         )
     write_result_csv(scores / "result.csv", "dcase2022", rows)
     status, out, _ = run(
-        launch, "metrics.py", "--dataset=2022", f"--scores={scores}", "--noplots", cwd=tmp_path
+        command, "metrics.py", "--dataset=2022", f"--scores={scores}", "--noplots", cwd=tmp_path
     )
     assert status == 1
     assert "MISMATCH result.csv, fan 03 AUC (source)" in out
@@ -103,9 +103,9 @@ def test_a_table_from_own_domain_anomalies_is_reported_as_a_mismatch(
 
 
 def test_a_wrong_folder_and_an_open_year_are_errors_with_status_2(
-    launch: Launch, tmp_path: Path
+    command: Launch, tmp_path: Path
 ) -> None:
-    status, _, err = run(launch, "metrics.py", "--scores=absent", cwd=tmp_path)
+    status, _, err = run(command, "metrics.py", "--scores=absent", cwd=tmp_path)
     assert status == 2
     assert "absent is no folder" in err
     folder = tmp_path / "scores"
@@ -113,7 +113,7 @@ def test_a_wrong_folder_and_an_open_year_are_errors_with_status_2(
     (folder / "anomaly_score_fan_section_00_test.csv").write_text(
         "section_00_source_test_normal_0000.wav,1\n"
     )
-    status, _, err = run(launch, "metrics.py", f"--scores={folder}", cwd=tmp_path)
+    status, _, err = run(command, "metrics.py", f"--scores={folder}", cwd=tmp_path)
     assert status == 2
     assert "which year? dcase2022, dcase2023" in err
 
@@ -137,7 +137,7 @@ def test_an_unusable_section_shows_in_the_table_and_is_no_official_number(tmp_pa
     assert "nan" not in table[3]
 
 
-def test_systems_are_compared_with_intervals(scores: Path, launch: Launch, tmp_path: Path) -> None:
+def test_systems_are_compared_with_intervals(scores: Path, command: Launch, tmp_path: Path) -> None:
     runs = []
     for seed in (1, 2):
         folder = tmp_path / f"seed{seed}"
@@ -145,7 +145,7 @@ def test_systems_are_compared_with_intervals(scores: Path, launch: Launch, tmp_p
         write_clip_scores(folder, "dcase2022", make_clips(seed))
         runs.append(str(folder))
     status, out, err = run(
-        launch,
+        command,
         *("compare.py", str(scores), f"ours={','.join(runs)}", "--mode=evaluation"),
         "--resamples=200",
         cwd=tmp_path,

@@ -64,16 +64,16 @@ def check_scores(results: Path, kind: str) -> None:
 
 
 def test_three_commands_give_every_recording_a_score_and_a_decision(
-    launch: Any, tiny: Experiment, config_file: Any, tmp_path: Path
+    command: Any, tiny: Experiment, config_file: Any, tmp_path: Path
 ) -> None:
     """Equal base names in several folders do not meet."""
     record_all(tmp_path / "own", "labelled")
     prepare = ("prepare.py", "--dataset=folder", f"--archives={tmp_path / 'own'}")
-    assert "recordings were resampled to 16 kHz" in succeed(launch(*prepare, cwd=tmp_path))
+    assert "recordings were resampled to 16 kHz" in succeed(command(*prepare, cwd=tmp_path))
     config = config_file(override(tiny, ["training.epochs=1"]))
     chosen = ("--dataset=folder", "--data_dir=datasets", "--version=own")
-    succeed(launch("train.py", f"--config={config}", *chosen, cwd=tmp_path))
-    table = succeed(launch("evaluate.py", "--version=own", cwd=tmp_path))
+    succeed(command("train.py", f"--config={config}", *chosen, cwd=tmp_path))
+    table = succeed(command("evaluate.py", "--version=own", cwd=tmp_path))
     assert re.search(r"drill_press +section_00 +\d+\.\d\d +\d+\.\d\d", table)
     check_scores(tmp_path / "runs" / "own" / "results" / "development", "labelled")
 

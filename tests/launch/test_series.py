@@ -21,7 +21,7 @@ SMALL = (
 
 # Command, and what its one message must say.
 MISTAKES = [
-    ("--test=b.npy", r"Flag --train must have a value"),
+    ("--test=b.npy", r"give --train=FILE"),
     ("--train=a.npy --test=b.npy", r"error: which run\? Give --version=NAME or --workdir=DIR"),
     ("--train=none.npy --test=b.npy --workdir=w", r"error: none\.npy does not exist"),
     ("--train=a.npy --test=c.npy --workdir=w", r"a\.npy has 3 channels, c\.npy has 2: both must"),
@@ -48,16 +48,18 @@ def finish(process: Any) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_from_files_to_marked_figures(launch: Any, folder: Path) -> None:
+def test_from_files_to_marked_figures(command: Any, folder: Path) -> None:
     """One command trains and scores; the same command again scores without training."""
     arguments = ["--train=a.npy", "--test=b.npy", "--labels=labels.csv", "--workdir=w"]
     arguments += [f"--set={setting}" for setting in SMALL]
-    status, plain, errors = finish(launch("series.py", *arguments, cwd=folder))
+    status, plain, errors = finish(command("series.py", *arguments, cwd=folder))
     assert status == 0, errors
     assert "95th percentile of the training energies" in plain
     assert "POINT-ADJUSTED" not in plain
     assert "training model" in errors
-    status, adjusted, errors = finish(launch("series.py", *arguments, "--point_adjust", cwd=folder))
+    status, adjusted, errors = finish(
+        command("series.py", *arguments, "--point_adjust", cwd=folder)
+    )
     assert status == 0, errors
     assert "POINT-ADJUSTED" in adjusted
     assert "f1_point_adjusted" in adjusted
@@ -73,12 +75,12 @@ def test_from_files_to_marked_figures(launch: Any, folder: Path) -> None:
     assert len((folder / "w" / "results" / "energies.csv").read_text().splitlines()) == 146
 
 
-@pytest.mark.parametrize(("command", "message"), MISTAKES)
+@pytest.mark.parametrize(("line", "message"), MISTAKES)
 def test_a_mistake_is_answered_with_a_message_alone(
-    launch: Any, folder: Path, command: str, message: str
+    command: Any, folder: Path, line: str, message: str
 ) -> None:
     """No traceback, an exit status that a script notices, and no work directory left behind."""
-    status, output, errors = finish(launch("series.py", *command.split(), cwd=folder))
+    status, output, errors = finish(command("series.py", *line.split(), cwd=folder))
     assert status == 1
     assert re.search(message, output + errors, re.DOTALL), output + errors
     assert "Traceback" not in output + errors
