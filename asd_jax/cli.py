@@ -77,6 +77,11 @@ PROGRAM = Program(
             "metrics": Entry(
                 "asd_jax.commands.metrics", "metrics --scores=DIR", "Any system's score files"
             ),
+            "submit": Entry(
+                "asd_jax.commands.submit",
+                "submit --label=Ito_HIT_task2_1",
+                "A challenge submission",
+            ),
         },
         "use": {
             "score": Entry(

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,11 +29,16 @@ NORMAL, ANOMALY, SETUP_ERROR, UNREADABLE, ANOMALY_AND_UNREADABLE = range(5)
 """Exit status of a program: what the files are, or 2 where none of them was heard."""
 
 
+_DECISIONS: dict[object, str] = {0: "NORMAL", 1: "ANOMALY"}
+_COLOURS = {"NORMAL": "\033[32m", "ANOMALY": "\033[1;31m", "ERROR": "\033[33m"}
+
 _Row = dict[str, object]
 
 
 class ScoreTable:
-    """Writes a line a file and counts; each batch is flushed, so that a kill loses no more than the batch at work.
+    """Writes a line per file and counts; each batch is flushed, so that a kill loses no more than the batch at work.
+
+    A person at a terminal sees aligned columns, with the decision first and in colour; a pipe or a file gets CSV.
 
     Args:
         printed: gets numbers of a few digits.
@@ -43,6 +49,8 @@ class ScoreTable:
     def __init__(self, printed: TextIO, kept: TextIO | None = None, note: str = ""):
         self._printed, self._kept, self._note = printed, kept, note
         self.scored = self.anomalies = self.unreadable = self.matched = self.long = 0
+        self._is_seen = printed.isatty()
+        self._is_coloured = self._is_seen and has_colours()
         self._write([dict(zip(COLUMNS, COLUMNS, strict=True))], rounded=False)
 
     def add(self, results: Sequence[FileScore | UnheardFile]) -> None:
@@ -86,13 +94,38 @@ class ScoreTable:
 
     def _write(self, rows: Sequence[_Row], rounded: bool = True) -> None:
         # On a terminal the lines and the progress bar would run into each other.
-        beside_bar = self._printed.isatty()
-        with tqdm.external_write_mode() if beside_bar else contextlib.nullcontext():
-            self._printed.write(_lines([_rounded(row) for row in rows] if rounded else rows))
+        with tqdm.external_write_mode() if self._is_seen else contextlib.nullcontext():
+            shown = [_rounded(row) for row in rows] if rounded else rows
+            if self._is_seen:
+                self._printed.write("".join(_for_a_person(row, self._is_coloured) for row in shown))
+            else:
+                self._printed.write(_lines(shown))
             self._printed.flush()
         if self._kept:
             self._kept.write(_lines(rows))
             self._kept.flush()
+
+
+def has_colours() -> bool:
+    """Whether a terminal may get colours: not where NO_COLOR is set (no-color.org) or it knows none."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _for_a_person(row: _Row, in_colour: bool) -> str:
+    """A line with aligned columns; names of files are foreign text."""
+    word = _DECISIONS.get(row.get("decision"), "decision" if "score" in row else "ERROR")
+    before, after = (_COLOURS[word], "\033[0m") if in_colour and word in _COLOURS else ("", "")
+    columns = [
+        f"{before}{word:8}{after}",
+        f"{row.get('score', '')!s:>11}",
+        f"{row.get('p_value', '')!s:>9}",
+        f"{row.get('machine_type', '')!s:14}",
+        f"{row.get('section') or '-'!s:11}",
+        printable(str(row["file"])),
+    ]
+    remark = row.get("remark")
+    told = f"  ({remark})" if remark and remark != "remark" else ""
+    return "  ".join(columns) + printable(told) + "\n"
 
 
 def _unreadable(unheard: UnheardFile) -> _Row:

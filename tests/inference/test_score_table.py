@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,40 @@ def test_control_characters_of_names_do_not_reach_the_terminal(
     """A name may hold any byte but a slash."""
     ScoreTable(io.StringIO()).add([unheard("\x1b[2Jb.wav")])
     assert capsys.readouterr().err == "error: \\x1b[2Jb.wav: is empty. Record it again\n"
+
+
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({}, False),
+    ],
+)
+def test_a_person_sees_aligned_columns_and_colour_where_the_terminal_has_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], coloured: bool
+) -> None:
+    for name in ("TERM", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    seen = Terminal()
+    ScoreTable(seen).add([scored(0), scored(1, "c\x1b[2J.wav"), unheard()])
+    text = seen.getvalue()
+    assert ("\x1b[1;31mANOMALY" in text) == coloured
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "\x1b" not in plain, "control characters of a file's name reached the terminal"
+    head, normal, anomaly, error = plain.splitlines()
+    assert head.split() == ["decision", "score", "p_value", "machine_type", "section", "file"]
+    assert normal.split() == ["NORMAL", "0.333333", "0.00667", "fan", "id_00", "a.wav"]
+    assert (anomaly.split()[0], error.split()[0]) == ("ANOMALY", "ERROR")
+    places = {line.index("fan") for line in (normal, anomaly, error)}
+    assert places == {head.index("machine_type")}
