@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Training on a CPU moves gigabytes a step: large memory pages save a third of its time (Linux; ignored elsewhere).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo test check format lock benchmark clean
+.PHONY: demo test check wheels format lock benchmark clean
 
 # Simulated DCASE 2020 archives -> dataset -> trained STgram-MFN -> the official result table.
 demo: $(INSTALLED)
@@ -21,6 +21,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy asd_jax data/tfds_dcase data/tfds_dcase_command launch configs benchmarks tests
 
+# Both wheels in an empty environment, away from the checkout.
+wheels: $(INSTALLED)
+	.ci/wheels $(BIN)/python
+
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -31,9 +35,9 @@ benchmark: $(INSTALLED)
 
 # requirements.txt: a CUDA 12 machine, all that the library needs. requirements-cpu.txt: a CPU, and the tools to develop.
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --no-annotate --no-emit-package tfds-dcase \
 	  --custom-compile-command "make lock" --extra cuda12 pyproject.toml --output-file requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --no-annotate --no-emit-package tfds-dcase \
 	  --custom-compile-command "make lock" --extra dev pyproject.toml --output-file requirements-cpu.txt
 
 $(INSTALLED): requirements-cpu.txt pyproject.toml data/pyproject.toml

@@ -296,7 +296,7 @@ def load_config(path: Path) -> Experiment:
             else ""
         )
         raise ValueError(
-            f"{path} is no recipe: --config takes a Python file such as configs/demo.py{beside}"
+            f"{path} is no recipe: --config takes a name such as demo, or a Python file{beside}"
         )
     module = _load_file(path)
     experiment = module.get_config() if hasattr(module, "get_config") else None

@@ -10,7 +10,9 @@ EXAMPLES = ("demo", "demo --small")
 def define(options: Options) -> None:
     """The flags."""
     options.section("how much")
-    options.yes("small", "Two machine types, few clips and a dense autoencoder: about a minute.")
+    options.yes(
+        "small", "Two machine types, few clips and a dense autoencoder: about half a minute."
+    )
 
 
 def run(given: Given) -> int:
@@ -36,6 +38,7 @@ _SMALL = (
     "simulate --dataset=dcase2020 --output=datasets/simulated_small/archives --machine_types=fan,valve "
     "--train_clips=40 --test_clips=10",
     "prepare --dataset=dcase2020 --archives=datasets/simulated_small/archives --data_dir=datasets/simulated_small",
-    "train --config=demo_autoencoder --data_dir=datasets/simulated_small --version=demo_small --set training.epochs=5",
+    "train --config=demo_autoencoder_mahalanobis --data_dir=datasets/simulated_small --version=demo_small "
+    "--set training.epochs=30",
     "evaluate --version=demo_small",
 )

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 import tfds_dcase
 from google.protobuf.message import DecodeError
 from tfds_dcase import ClipInfo
+from tfds_dcase_command.invocation import command
 
 Mode = Literal["development", "evaluation"]
 Stage = Literal["dev", "eval"]
@@ -106,7 +107,8 @@ class ClipSource:
         except (OSError, RuntimeError, ValueError, LookupError, DecodeError) as error:
             reason = next(iter(str(error).splitlines()), "")[:300]
             raise tfds_dcase.ArchiveError(
-                f"{self._name} is damaged, {place}: {reason}. Prepare the dataset again: prepare.py with --rebuild"
+                f"{self._name} is damaged, {place}: {reason}. Prepare the dataset again: "
+                f"{command('prepare')} with --rebuild"
             ) from error
 
     def _place(self, clip: ClipInfo) -> str:

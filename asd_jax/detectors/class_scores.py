@@ -13,7 +13,7 @@ def require_two_classes(classes: int) -> None:
     if classes < 2:
         raise ValueError(
             "a classifier needs two classes to tell apart. For one machine take a recipe that does without: "
-            "--config=configs/own_machine.py. Otherwise train one model for all machine types "
+            "--config=own_machine. Otherwise train one model for all machine types "
             "(data.one_model_per=all), or split classes by more fields (data.class_by)"
         )
 

@@ -142,7 +142,7 @@ def meta_template(dataset: str, label: str, clips: list[ClipScore]) -> str:
         },
     }
     head = (
-        f"# Submission to Task 2 of {dataset.removeprefix('dcase')}: {len(clips)} clips. Compare the keys with the form\n"
+        f"# Task 2 of {dataset.removeprefix('dcase')}, {len(clips)} clips. Compare the keys with the form\n"
         "# on the page of the year's challenge. The places that say TODO are yours to fill.\n"
     )
     return head + str(yaml.safe_dump(form, sort_keys=False, allow_unicode=True))

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from etils import epath
 from google.protobuf.json_format import ParseError
+from tfds_dcase_command.invocation import command
 
 from tfds_dcase.errors import ArchiveError
 
@@ -29,6 +30,10 @@ _NAMES = frozenset({"pythonClassName", "type", "python_class_name"})
 _HIDING = frozenset({"jsonFeature", "json_feature", "proto_cls"})
 
 
+def _prepare() -> str:
+    return command("prepare", "tfds-dcase")
+
+
 def opened(folder: epath.Path | Path) -> tfds.core.DatasetBuilder:
     """The builder of a prepared dataset's version directory.
 
@@ -42,7 +47,7 @@ def opened(folder: epath.Path | Path) -> tfds.core.DatasetBuilder:
     except (OSError, LookupError, TypeError, ValueError, AttributeError, ParseError) as error:
         reason = next(iter(str(error).splitlines()), "")[:200]
         raise ArchiveError(
-            f"{folder} is damaged ({type(error).__name__}: {reason}). Build it again: prepare.py with --rebuild"
+            f"{folder} is damaged ({type(error).__name__}: {reason}). Build it again: {_prepare()} with --rebuild"
         ) from error
 
 
@@ -53,7 +58,7 @@ def require_own_features(folder: epath.Path) -> None:
         ArchiveError: It is missing, damaged, or names a class that no dataset of this package has.
     """
     path = folder / FEATURES_FILE
-    cure = "Build the dataset again: prepare.py with --rebuild"
+    cure = f"Build the dataset again: {_prepare()} with --rebuild"
     try:
         with path.open("rb") as file:
             too_long = len(file.read(_MOST_BYTES + 1)) > _MOST_BYTES
