@@ -128,4 +128,10 @@ def test_importing_the_service_needs_no_detector() -> None:
     )
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ast.literal_eval(done.stdout) == {"data", "json_files", "ranges", "typed_values"}
+    assert ast.literal_eval(done.stdout) == {
+        "data",
+        "json_files",
+        "ranges",
+        "typed_values",
+        "version",
+    }

@@ -1,5 +1,6 @@
 """Every detector trains, resumes and evaluates through the same functions, whatever the year's layout."""
 
+import dataclasses
 import itertools
 import math
 import shutil
@@ -21,6 +22,7 @@ from asd_jax.training.checkpoints import Checkpoints
 from asd_jax.training.experiment import CLASS_MAP_FILE, build_detector, load_experiment, train
 from asd_jax.training.loop import CHECKPOINTS
 from asd_jax.training.mesh import data_mesh
+from tests.small_detectors import CONFIGS
 
 DEMOS = sorted((Path(__file__).parents[2] / "configs").glob("demo_*.py"))
 DATASETS = ("dcase2020", "dcase2021", "dcase2023")
@@ -65,10 +67,10 @@ def small(experiment: Experiment, dataset: str, data_dir: str) -> Experiment:
         "training.log_every=1",
         "evaluation.batch_size=4",
     ]
-    if hasattr(experiment.detector, "autoencoder_epochs"):
-        # Two stages: the training goes on at their border.
-        settings.append("detector.autoencoder_epochs=1")
-    return override(experiment, settings)
+    # The networks of full size train on recordings elsewhere. Of two stages the training goes on at their border.
+    same_kind = (one for one in CONFIGS.values() if type(one) is type(experiment.detector))
+    detector = next(same_kind, experiment.detector)
+    return override(dataclasses.replace(experiment, detector=detector), settings)
 
 
 def last_state(experiment: Experiment, model: Path) -> TrainState:

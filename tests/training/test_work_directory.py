@@ -395,7 +395,7 @@ def test_a_difference_of_many_keys_is_short(
     changed += ["detector.bottleneck=7", "evaluation.batch_size=7", "name=seven"]
     with pytest.raises(ValueError, match=r"training\.epochs was 1, is 7, .*, and 2 more\): choose"):
         train(override(experiment, changed), trained)
-    with pytest.raises(ValueError, match=r"evaluate\.py takes --set for evaluation\.\*"):
+    with pytest.raises(ValueError, match=r"asd evaluate takes --set for evaluation\.\*"):
         train(override(experiment, ["evaluation.score=mse"]), trained)
 
 
