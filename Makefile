@@ -31,7 +31,7 @@ format: $(INSTALLED)
 
 # Each benchmark runs ours and the alternative in one process and prints the ratio.
 benchmark: $(INSTALLED)
-	for name in log_mel pipeline build bootstrap stgram_step aegan_step anomaly_transformer_step mobilenetv2_step; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in start_up log_mel pipeline build bootstrap stgram_step aegan_step anomaly_transformer_step mobilenetv2_step; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # requirements.txt: a CUDA 12 machine, all that the library needs. requirements-cpu.txt: a CPU, and the tools to develop.
 lock: $(INSTALLED)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from asd_jax.version import __version__
 
 if TYPE_CHECKING:
-    from asd_jax.interface import Run, evaluate, load, train
+    from asd_jax.interface import FileScoring, Run, evaluate, load, train
 
-__all__ = ["Run", "__version__", "evaluate", "load", "train"]
+__all__ = ["FileScoring", "Run", "__version__", "evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

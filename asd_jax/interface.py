@@ -22,13 +22,12 @@ from tfds_dcase.reading import Unreadable
 from tfds_dcase_command.terminal import user_path
 
 from asd_jax.config import Experiment, load_config, override
-from asd_jax.data.classes import ClassMap
 from asd_jax.evaluation import evaluate as evaluation
 from asd_jax.evaluation.evaluate import ProtocolName
 from asd_jax.evaluation.results import Results
 from asd_jax.evaluation.trained_model import TrainedModel
-from asd_jax.inference.audio_files import UNKNOWN, AudioFile, claim_of, find_files, read_recording
-from asd_jax.inference.calibration import machine_types_of
+from asd_jax.inference.audio_files import AudioFile, claim_of, find_files, read_recording
+from asd_jax.inference.calibration import Calibration, calibration_of
 from asd_jax.inference.checkpoint_choice import with_chosen_checkpoint
 from asd_jax.inference.decisions import FileScore
 from asd_jax.inference.hearing import UnheardFile
@@ -148,16 +147,15 @@ class Run:
             machine_type: of all of them; by default their paths tell it.
 
         Returns:
-            float32 `[recordings, features]`.
+            float32 `[recordings, features]`; a path that is given twice has one row.
 
         Raises:
-            ValueError: the detector has no embedding, or a recording cannot be read.
+            ValueError: the detector has no embedding, or a recording cannot be read or is passed over.
         """
         found: dict[Path, np.ndarray] = {}
         with _as_paths(recordings) as paths:
-            files = find_files(paths).files
-            for name, loose in self._loose(files, machine_type).items():
-                model = self._model(name)
+            files = _all_files(paths)
+            for model, loose in self._loose(files, machine_type):
                 reporter = WindowReporter(
                     model.detector, model.state, self.experiment.evaluation.batch_size
                 )
@@ -183,10 +181,10 @@ class Run:
         """
         found: dict[Path, ClipExplanation] = {}
         with _as_paths(recordings) as paths:
-            files = find_files(paths).files
-            for name, loose in self._loose(files, machine_type).items():
-                model = HeardModel(self.experiment, self.workdir / training.MODELS / name, [])
-                explained = model.explain(loose.clips, loose)
+            files = _all_files(paths)
+            for model, loose in self._loose(files, machine_type):
+                heard = HeardModel(self.experiment, model.directory, [])
+                explained = heard.explain(loose.clips, loose)
                 found |= {file.path: one for file, one in zip(loose.files, explained, strict=True)}
             return [found[path] for path in files]
 
@@ -195,42 +193,35 @@ class Run:
         last = TrainedModel(self.experiment, folder, [], draw_learning_curve=False)
         return with_chosen_checkpoint(last, self.experiment)
 
-    def _loose(self, files: Sequence[Path], machine_type: str | None) -> dict[str, LooseRecordings]:
-        """The recordings that each model judges."""
-        return {
-            name: _read(typed, self.workdir / training.MODELS / name, self._channel())
-            for name, typed in typed_files(files, self.workdir, machine_type).items()
-        }
-
-    def _channel(self) -> str:
-        return {"near": "first", "far": "second", "mean": "mean"}[self.experiment.data.channel]
+    def _loose(
+        self, files: Sequence[Path], machine_type: str | None
+    ) -> Iterator[tuple[TrainedModel, LooseRecordings]]:
+        """Each model with the recordings that it judges, in the channel that its training used."""
+        for name, typed in typed_files(files, self.workdir, machine_type).items():
+            model = self._model(name)
+            yield model, _read(typed, calibration_of(model, self.experiment))
 
 
-def _read(typed: Sequence[tuple[Path, str]], folder: Path, channel: str) -> LooseRecordings:
-    class_map = ClassMap.load(folder / training.CLASS_MAP_FILE)
-    sections = {name: _sections(class_map, name) for name in machine_types_of(class_map)}
+def _read(typed: Sequence[tuple[Path, str]], calibration: Calibration) -> LooseRecordings:
     files, waveforms = [], []
     for path, name in typed:
-        waveform = read_recording(path, channel)
+        waveform = read_recording(path, calibration.channel)
         if isinstance(waveform, Unreadable):
             raise ValueError(f"{path}: {waveform.what}. {waveform.cure}")
-        files.append(AudioFile(path, name, claim_of(path, sections[name])))
+        files.append(AudioFile(path, name, claim_of(path, calibration.sections(name))))
         waveforms.append(waveform)
     return LooseRecordings(files, waveforms)
 
 
-def _sections(class_map: ClassMap, machine_type: str) -> list[str]:
-    if "section" not in class_map.by:
-        return []
-    of_type = [dict(zip(class_map.by, values, strict=True)) for values in class_map.classes]
-    return sorted(
-        {
-            values["section"]
-            for values in of_type
-            if values.get("machine_type", machine_type) == machine_type
-        }
-        - {UNKNOWN}
-    )
+def _all_files(paths: Sequence[Path]) -> list[Path]:
+    """Every recording that the paths lead to; what would be passed over is an error, since rows have no names."""
+    found = find_files(paths)
+    if found.unsearched:
+        path, why = found.unsearched[0]
+        raise ValueError(f"{path}: {why.what}. {why.cure}")
+    if found.note():
+        raise ValueError(f"some files are {found.note()}: name the recordings themselves")
+    return found.files
 
 
 def _embedding(

@@ -94,6 +94,23 @@ def define_cluster(options: Options) -> None:
     options.whole("process_id", None, "This process, from 0, with --coordinator_address.", least=0)
 
 
+def define_all(options: Options) -> None:
+    """All flags that commands about a run share, in the order of their helps."""
+    define_run(options)
+    define_data(options)
+    define_settings(options)
+    define_cluster(options)
+
+
+def trained_run(given: Given) -> tuple[Path, Experiment]:
+    """The work directory that the flags name, with its configuration and the flags' changes."""
+    start(given)
+    from asd_jax.training.experiment import load_experiment
+
+    workdir = chosen_workdir(given)
+    return workdir, chosen_experiment(load_experiment(workdir), given)
+
+
 def chosen_experiment(experiment: Experiment, given: Given) -> Experiment:
     """The configuration with the flags' values.
 
@@ -150,11 +167,6 @@ def dataset_name(name: str | None) -> str | None:
 def next_command(name: str, *arguments: str) -> str:
     """The line that says how to go on."""
     return f"next: {command(name)} {' '.join(arguments)}".rstrip()
-
-
-def named_run(given: Given, workdir: Path) -> str:
-    """The flag that names a run again, as the user named it."""
-    return f"--workdir={workdir}"
 
 
 def start(given: Given) -> None:

@@ -25,20 +25,14 @@ def define(options: Options) -> None:
         "Folder for the results, in place of results/MODE in the run, which then may be read-only.",
         "FOLDER",
     )
-    common.define_run(options)
-    common.define_data(options)
-    common.define_settings(options)
-    common.define_cluster(options)
+    common.define_all(options)
 
 
 def run(given: Given) -> None:
     """Evaluates, prints the table and says where the files are."""
-    common.start(given)
+    workdir, experiment = common.trained_run(given)
     from asd_jax.evaluation.evaluate import evaluate
-    from asd_jax.training.experiment import load_experiment
 
-    workdir = common.chosen_workdir(given)
-    experiment = common.chosen_experiment(load_experiment(workdir), given)
     output = user_path(given.output) if given.output else None
     results = evaluate(experiment, workdir, given.protocol, output)
     if results is not None:

@@ -55,10 +55,7 @@ def define(options: Options) -> None:
     common.define_recipe(
         options, "Recipe, in place of the system's defaults; sizes are the weights'."
     )
-    common.define_run(options)
-    common.define_data(options)
-    common.define_settings(options)
-    common.define_cluster(options)
+    common.define_all(options)
 
 
 def run(given: Given) -> None:

@@ -20,20 +20,14 @@ def define(options: Options) -> None:
     options.text(
         "output", None, "File to write. Default: report_MODE.html in the run.", "FILE.html"
     )
-    common.define_run(options)
-    common.define_data(options)
-    common.define_settings(options)
-    common.define_cluster(options)
+    common.define_all(options)
 
 
 def run(given: Given) -> None:
     """Writes the report and says where it is."""
-    common.start(given)
+    workdir, experiment = common.trained_run(given)
     from asd_jax.report.write import write_report
-    from asd_jax.training.experiment import load_experiment
 
-    workdir = common.chosen_workdir(given)
-    experiment = common.chosen_experiment(load_experiment(workdir), given)
     output = user_path(given.output) if given.output else None
     path = write_report(experiment, workdir, output, given.examples)
     print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -56,20 +56,14 @@ def define(options: Options) -> None:
     options.number("false_alarm_rate", None, "Instead: an anomaly has a p-value of at most this.")
     options.text("output", None, "CSV file that gets the lines with all digits.", "FILE.csv")
     options.yes("calibrate_only", "Keep the models' calibrations in the run, score no files.")
-    common.define_run(options)
-    common.define_data(options)
-    common.define_settings(options)
-    common.define_cluster(options)
+    common.define_all(options)
 
 
 def run(given: Given) -> int:
     """Scores the files that the arguments name; gives the exit status."""
-    common.start(given)
+    workdir, experiment = common.trained_run(given)
     from asd_jax.inference.run import FileScoring, calibrate, score_files
-    from asd_jax.training.experiment import load_experiment
 
-    workdir = common.chosen_workdir(given)
-    experiment = common.chosen_experiment(load_experiment(workdir), given)
     if given.calibrate_only:
         for folder in calibrate(experiment, workdir, given.windows):
             print(f"calibrated {folder}")

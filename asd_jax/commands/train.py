@@ -27,10 +27,7 @@ def define(options: Options) -> None:
         "extend",
         "Go on past a finished run's epochs: with --set training.epochs=N and all else as it was.",
     )
-    common.define_run(options)
-    common.define_data(options)
-    common.define_settings(options)
-    common.define_cluster(options)
+    common.define_all(options)
 
 
 def run(given: Given) -> None:

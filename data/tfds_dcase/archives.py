@@ -16,6 +16,7 @@ from tfds_dcase.regular_files import require_regular_file
 GROUND_TRUTH = "ground_truth.csv"
 # dcase2020/dev_data/fan/train
 _DEEPEST = 4
+_MOST_FOLDERS = 2000
 # What zipfile raises on damaged, encrypted or oddly compressed archives, found by feeding it such.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError)
 
@@ -122,7 +123,11 @@ def _unzipped(
 ) -> ArchiveError | None:
     """Names a folder that lies there in place of an archive of one of these machine types, and the cure."""
     parts = {part for kind in layout.kinds for part in kind.parts} | {"test", "source_test"}
-    found = {path.parent for path in _folders(folder, _DEEPEST) if path.name.lower() in parts}
+    found = {
+        path.parent
+        for path in itertools.islice(_folders(folder, _DEEPEST), _MOST_FOLDERS)
+        if path.name.lower() in parts
+    }
     for kind in layout.kinds:
         for machine_type in sorted(set(kind.machine_types) & set(machine_types)):
             name = kind.file_name(machine_type)

@@ -192,9 +192,21 @@ def _require_same(listed: Sequence[ClipInfo], clips: Sequence[ClipInfo], folder:
         row = by_place.get((clip.split, clip.position))
         if row != clip:
             raise ArchiveError(
-                f"{folder / INDEX} does not say what the records say: record {clip.position} of {clip.split} is "
-                f"{clip}, listed is {row}. {index_cure()}"
+                f"{folder / INDEX} does not say what the records say: record {clip.position} of {clip.split}, "
+                f"{clip.clip_id}: {row_differences(clip, row)}. {index_cure()}"
             )
+
+
+def row_differences(clip: ClipInfo, row: ClipInfo | None) -> str:
+    """How a row of the index differs from what the record says."""
+    if row is None:
+        return "is not listed"
+    said, listed_as = dataclasses.asdict(clip), dataclasses.asdict(row)
+    return ", ".join(
+        f"{name} is {said[name]!r}, listed as {listed_as[name]!r}"
+        for name in said
+        if said[name] != listed_as[name]
+    )
 
 
 def read_back(

@@ -15,7 +15,7 @@ from tfds_dcase.errors import ArchiveError
 from tfds_dcase.examination import Damaged, Examined, examine
 from tfds_dcase.features_file import opened
 from tfds_dcase.findings import Finding, listed
-from tfds_dcase.index import INDEX, ClipInfo, SplitContent, content_of, read_index
+from tfds_dcase.index import INDEX, ClipInfo, SplitContent, content_of, read_index, row_differences
 from tfds_dcase.preparation import dataset_folder, is_there
 from tfds_dcase.progress import Progress, reporting
 from tfds_dcase.provenance import PROVENANCE, read_provenance
@@ -256,12 +256,7 @@ def _clip_faults(found: Examined, row: ClipInfo | None, has_index: bool) -> Iter
     if row is None and has_index:
         yield Finding(INDEX_DIFFERS, odd_audio.place(clip), "is not listed")
     if row is not None and row != clip:
-        said, listed_as = dataclasses.asdict(clip), dataclasses.asdict(row)
-        what = ", ".join(
-            f"{name} is {said[name]!r}, listed as {listed_as[name]!r}"
-            for name in said
-            if said[name] != listed_as[name]
-        )
+        what = row_differences(clip, row)
         yield Finding(INDEX_DIFFERS, odd_audio.place(clip), what)
 
 

@@ -1,6 +1,7 @@
 """How the user called the program, so that a message can name the next command as it can be typed."""
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,9 +20,11 @@ def note_program(name: str, module: str = "") -> None:
     typed = Path(sys.argv[0])
     if typed.name == "__main__.py":
         _called = f"python -m {module}"
+    elif typed.name == name and typed.is_file() and shutil.which(name) != str(typed.absolute()):
+        # The shell does not find it by its name: as it was typed.
+        _called = shlex.quote(str(typed))
     else:
-        on_path = typed.name == name and typed.parent == Path()
-        _called = name if on_path or typed.name != name or not typed.is_file() else _short(typed)
+        _called = name
 
 
 def note_launcher(files: dict[str, str]) -> None:
@@ -34,7 +37,9 @@ def note_launcher(files: dict[str, str]) -> None:
     folder = Path(sys.argv[0]).parent
     _called = ""
     _files.clear()
-    _files.update({command: f"python {_short(folder / file)}" for command, file in files.items()})
+    _files.update(
+        {command: f"python {shlex.quote(str(folder / file))}" for command, file in files.items()}
+    )
 
 
 def command(name: str, program: str = "asd") -> str:
@@ -45,18 +50,3 @@ def command(name: str, program: str = "asd") -> str:
         program: That has it, where none is known to run.
     """
     return _files.get(name) or f"{_called or program} {name}"
-
-
-def _short(path: Path) -> str:
-    """A program's path; its name alone where the shell finds it by that."""
-    folder = sys.prefix if path.suffix != ".py" else None
-    if folder and path.absolute().parent == Path(folder) / "bin" and _is_on_path(path):
-        return path.name
-    return shlex.quote(str(path))
-
-
-def _is_on_path(path: Path) -> bool:
-    import shutil
-
-    found = shutil.which(path.name)
-    return found is not None and Path(found).absolute() == path.absolute()

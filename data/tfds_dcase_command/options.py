@@ -171,7 +171,9 @@ class Options:
         """
         self._take_logging_flags()
         try:
-            rest = self._values(["command", *map(_with_underscores, arguments)])[1:]
+            end = arguments.index("--") if "--" in arguments else len(arguments)
+            words = [*map(_with_underscores, arguments[:end]), *arguments[end:]]
+            rest = self._values(["command", *words])[1:]
         except flags.UnrecognizedFlagError as error:
             if not_here and error.flagname in not_here:
                 raise UsageError(f"--{error.flagname} {not_here[error.flagname]}") from error

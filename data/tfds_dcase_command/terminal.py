@@ -1,6 +1,6 @@
 """How a command ends: a sentence and an exit status for whatever is no fault of the program.
 
-The launchers import it before anything else, so it imports nothing heavy, and sets what a Ctrl-C during the other
+The programs import it before anything else, so it imports nothing heavy, and sets what a Ctrl-C during the other
 imports shows.
 """
 

@@ -2,10 +2,8 @@
 
 import importlib
 import re
-import statistics
 import subprocess
 import sys
-import time
 import typing
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,12 @@ from tfds_dcase.folder import FOLDER
 from tfds_dcase.preparation import FILE_FORMATS
 from tfds_dcase.recordings import CHANNELS
 from tfds_dcase_command import cli as dataset_cli
-from tfds_dcase_command import prepare
+from tfds_dcase_command import invocation, prepare
 from tfds_dcase_command.program import Program, defined
 
 from asd_jax import cli
 from asd_jax.commands import compare, evaluate, import_weights, metrics, score, simulate
+from asd_jax.config import override
 from asd_jax.evaluation.comparison import RESAMPLES
 from asd_jax.evaluation.evaluate import ProtocolName
 from asd_jax.evaluation.foreign import LayoutChoice
@@ -29,6 +28,7 @@ from asd_jax.interop.importing import ClassOrder
 from asd_jax.interop.published import PUBLISHED
 from asd_jax.recipes import recipe_folder, recipe_path, recipes
 from asd_jax.simulation import SIZES
+from asd_jax.training.experiment import load_experiment
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = [cli.PROGRAM, dataset_cli.PROGRAM]
@@ -105,19 +105,6 @@ def test_a_help_imports_nothing_heavy(program: Program) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_a_help_appears_at_once_even_on_a_busy_machine() -> None:
-    """Compared with an empty Python: five times as long would still be a quarter of a second."""
-
-    def seconds(*arguments: str) -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-        return time.perf_counter() - start
-
-    empty = statistics.median(seconds("-c", "import json") for _ in range(3))
-    shown = statistics.median(seconds("-m", "asd_jax", "train", "--help") for _ in range(3))
-    assert shown < 20 * empty
 
 
 @pytest.mark.parametrize(
@@ -208,3 +195,66 @@ def test_a_launcher_is_its_command(path: Path) -> None:
     )  # fmt: skip
     assert done.returncode in (1, 2)
     assert "unknown flag --no_such_flag" in done.stderr
+
+
+def test_several_seeds_are_several_runs_and_runs_lists_them(
+    command: Any, tiny: Any, config_file: Any, prepared: Any, tmp_path: Path
+) -> None:
+    """They differ in their seed alone, and the first is that of a single training."""
+    config = config_file(override(tiny, ["training.epochs=1", "training.seed=5"]))
+    data_dir = prepared("dcase2020", ["fan", "valve"])
+    line = (f"--config={config}", f"--data_dir={data_dir}", "--version=x", "--seeds=2")
+    done = command("train", *line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [
+        "next: asd evaluate --workdir=runs/x",
+        "next: asd evaluate --workdir=runs/x_seed1",
+    ]
+    first, second = (load_experiment(tmp_path / "runs" / name) for name in ("x", "x_seed1"))
+    assert override(first, ["training.seed=6"]) == second
+    listed = command("runs", cwd=tmp_path).stdout.splitlines()
+    assert listed[0] == "run,dataset,recipe,detector,score,mean AUC,state"
+    assert listed[1:] == [
+        f"{name},dcase2020,tiny,STgramMFN,,,1 model trained" for name in ("x", "x_seed1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_there", "told"),
+    [
+        ("asd", False, "asd train"),
+        ("bin/asd", True, "bin/asd train"),
+        ("my tools/asd", True, "'my tools/asd' train"),
+        ("lib/asd_jax/__main__.py", True, "python -m asd_jax train"),
+    ],
+)
+def test_the_next_command_can_be_typed_as_this_one_was(
+    typed: str, is_there: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(invocation, "_called", "")
+    monkeypatch.setattr(sys, "argv", [typed])
+    if is_there:
+        Path(typed).parent.mkdir(parents=True)
+        Path(typed).touch()
+    invocation.note_program("asd", "asd_jax")
+    assert invocation.command("train") == told
+
+
+def test_years_archives_and_prepared_data_are_listed(
+    prepared: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_dir = prepared("dcase2020", ["fan", "valve"])
+    assert dataset_cli.PROGRAM.main(["list"]) == 0
+    assert "dcase2026" in capsys.readouterr().out
+    assert dataset_cli.PROGRAM.main(["list", "--dataset=2020"]) == 0
+    assert "https://zenodo.org/records/3678171/files/dev_data_fan.zip" in capsys.readouterr().out
+    assert dataset_cli.PROGRAM.main(["list", f"--data_dir={data_dir}"]) == 0
+    assert "40 clips, 0.0 h, fan, valve" in capsys.readouterr().out
+    assert dataset_cli.PROGRAM.main(["where", "--dataset=2020", f"--data_dir={data_dir}"]) == 0
+    assert (Path(capsys.readouterr().out.strip()) / "dataset_info.json").is_file()
+
+
+def test_a_name_behind_two_dashes_is_left_alone() -> None:
+    given = defined(score).parse(["--data-dir=x", "--", "-my-file"])
+    assert (given.data_dir, given.arguments) == ("x", ["-my-file"])
